@@ -1,0 +1,4 @@
+//! Slotway releases an app through Azure App Service deployment slots.
+
+pub mod names;
+pub mod secret;

@@ -1,0 +1,3 @@
+//! The program: runtime and exit code.
+
+fn main() {}

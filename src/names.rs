@@ -1,0 +1,270 @@
+//! Names and identifiers as types, each with a checking constructor.
+//!
+//! Owns what a well-formed name is. Must not know what is behind a name: whether
+//! a site exists is Azure's to say. The only module that the emulator shares with
+//! the rest of the program.
+
+use std::fmt;
+
+/// Why a text cannot be the name it was meant to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} \"{text}\" {problem}", text = shorten(.text))]
+pub struct NameError {
+    kind: &'static str,
+    text: String,
+    problem: &'static str,
+}
+
+fn shorten(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    if clean.chars().count() <= 80 {
+        return clean;
+    }
+    let start: String = clean.chars().take(77).collect();
+    format!("{start}...")
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $check:expr) => {
+        $(#[$doc])*
+        ///
+        /// Compares and sorts without regard to letter case, as Azure does, and
+        /// keeps the spelling it was given.
+        #[derive(Clone)]
+        pub struct $type(String);
+
+        impl $type {
+            /// Checks the text; surrounding white space is dropped.
+            ///
+            /// # Errors
+            ///
+            /// [`NameError`] says which rule the text breaks.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
+                let text = text.as_ref().trim();
+                let check: fn(&str) -> Option<&'static str> = $check;
+                match check(text) {
+                    None => Ok(Self(text.to_owned())),
+                    Some(problem) => Err(NameError { kind: $kind, text: text.to_owned(), problem }),
+                }
+            }
+
+            /// The name in the spelling that was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{:?}", self.0)
+            }
+        }
+
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.eq_ignore_ascii_case(&other.0)
+            }
+        }
+
+        impl Eq for $type {}
+
+        impl std::hash::Hash for $type {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.to_ascii_lowercase().hash(state);
+            }
+        }
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.0.to_ascii_lowercase().cmp(&other.0.to_ascii_lowercase())
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::new(text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+fn letters_digits_hyphens(text: &str, longest: usize) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("is empty");
+    }
+    if text.len() > longest {
+        return Some("is too long");
+    }
+    if !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Some("may hold letters, digits and hyphens only");
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        return Some("must not begin or end with a hyphen");
+    }
+    None
+}
+
+name_type!(
+    /// The name of an App Service app: 2 to 60 letters, digits and hyphens.
+    SiteName,
+    "app name",
+    |text| if text.len() == 1 {
+        Some("is too short")
+    } else {
+        letters_digits_hyphens(text, 60)
+    }
+);
+
+name_type!(
+    /// The name of a deployment slot: 1 to 59 letters, digits and hyphens;
+    /// "production" in any letter case is the app itself.
+    SlotName,
+    "slot name",
+    |text| letters_digits_hyphens(text, 59)
+);
+
+impl SlotName {
+    /// The app itself, which Azure calls the production slot.
+    pub fn production() -> Self {
+        Self("production".to_owned())
+    }
+
+    /// Whether this is the app itself.
+    pub fn is_production(&self) -> bool {
+        self.0.eq_ignore_ascii_case("production")
+    }
+}
+
+name_type!(
+    /// The name of a resource group: 1 to 90 letters, digits, `-`, `_`, `.`, `(`, `)`,
+    /// not ending in a full stop.
+    ResourceGroup,
+    "resource group",
+    |text| {
+        let allowed = |c: char| c.is_alphanumeric() || "-_.()".contains(c);
+        if text.is_empty() {
+            Some("is empty")
+        } else if text.chars().count() > 90 {
+            Some("is too long")
+        } else if !text.chars().all(allowed) {
+            Some("may hold letters, digits and - _ . ( ) only")
+        } else if text.ends_with('.') {
+            Some("must not end with a full stop")
+        } else {
+            None
+        }
+    }
+);
+
+fn guid(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("is empty")
+    } else if uuid::Uuid::try_parse(text).is_err() {
+        Some("is not a GUID such as 00000000-0000-0000-0000-000000000000")
+    } else {
+        None
+    }
+}
+
+name_type!(
+    /// The GUID of an Azure subscription.
+    SubscriptionId,
+    "subscription id",
+    guid
+);
+
+name_type!(
+    /// The client (application) id of a service principal or managed identity.
+    ClientId,
+    "client id",
+    guid
+);
+
+name_type!(
+    /// The tenant to sign in to: a GUID or a domain name.
+    TenantId,
+    "tenant id",
+    |text| if text.is_empty() {
+        Some("is empty")
+    } else if !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.') {
+        Some("may hold letters, digits, hyphens and full stops only")
+    } else {
+        None
+    }
+);
+
+name_type!(
+    /// The identity of one build in a slot: the id of Kudu's deployment record.
+    ///
+    /// The record lives with the content, so it changes sides at a swap and can be
+    /// read back from whichever slot serves the build
+    /// (Azure/azure-webjobs-sdk issue 586, projectkudu/kudu issue 2117).
+    ReleaseId,
+    "release id",
+    |text| {
+        if text.is_empty() {
+            Some("is empty")
+        } else if text.len() > 128 {
+            Some("is too long")
+        } else if !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            Some("may hold letters, digits and - _ . only")
+        } else {
+            None
+        }
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_without_case_and_keep_their_spelling() {
+        let name = SiteName::new(" Contoso-Web ").expect("well formed");
+        assert_eq!(name, SiteName::new("contoso-web").expect("well formed"));
+        assert_eq!(name.as_str(), "Contoso-Web");
+    }
+
+    #[test]
+    fn a_malformed_name_says_which_rule_it_breaks() {
+        let error = SiteName::new("a_b").expect_err("underscore");
+        assert_eq!(error.to_string(), "app name \"a_b\" may hold letters, digits and hyphens only");
+        assert!(SlotName::new("").is_err());
+        assert!(SlotName::new("-x").is_err());
+        assert!(ResourceGroup::new("group.").is_err());
+        assert!(SubscriptionId::new("not-a-guid").is_err());
+        assert!(ReleaseId::new("../x").is_err());
+    }
+
+    #[test]
+    fn an_overlong_name_is_cut_in_the_message_and_loses_control_characters() {
+        let error = SiteName::new(format!("a\n\u{1b}[31m{}", "b".repeat(500))).expect_err("long");
+        assert!(error.to_string().len() < 200);
+        assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn production_is_known_in_any_case() {
+        assert!(SlotName::new("PRODUCTION").expect("well formed").is_production());
+        assert!(!SlotName::new("staging").expect("well formed").is_production());
+    }
+}
