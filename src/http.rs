@@ -1,0 +1,379 @@
+//! One HTTP client, and the rule by which a request may be sent again.
+//!
+//! Owns the connection pool, the repeat rule, the reading of `Retry-After` and the
+//! three shapes of failure. Must not know Azure's resources, nor print: it logs
+//! methods, paths, statuses and request ids, never bodies, queries or tokens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use tokio::time::Instant;
+
+mod failure;
+mod retry_after;
+
+pub use failure::{Refusal, SendError, Unclear};
+pub use retry_after::retry_after;
+
+/// Answers longer than this are cut: no document that Slotway reads comes near it.
+const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// Whether a request may be sent again when its first sending failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Repeating changes nothing more than sending once: reads, and writes of a whole value.
+    Safe,
+    /// Only when it certainly never left this machine. A swap is its own inverse.
+    OnlyIfNotSent,
+}
+
+/// What a request carries.
+#[derive(Clone)]
+pub enum Body {
+    /// Nothing; `Content-Length: 0` goes with a POST.
+    Empty,
+    /// A JSON document.
+    Json(String),
+    /// A file, streamed; opened anew for every sending.
+    File {
+        /// Where it lies.
+        path: PathBuf,
+        /// Its length, which becomes `Content-Length`.
+        size_bytes: u64,
+        /// Called with the number of bytes handed to the connection so far.
+        sent: Arc<dyn Fn(u64) + Send + Sync>,
+    },
+}
+
+/// One request, complete.
+#[derive(Clone)]
+pub struct Request {
+    /// GET, POST, PUT …
+    pub method: Method,
+    /// Where it goes.
+    pub url: Url,
+    /// Headers beside those that every request carries.
+    pub headers: HeaderMap,
+    /// What it carries.
+    pub body: Body,
+    /// Whether it may be sent again.
+    pub repeat: Repeat,
+    /// Limit of one sending, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// Limit of all sendings and the pauses between them.
+    pub patience: Duration,
+}
+
+impl Request {
+    /// A read: repeatable, thirty seconds for a sending, two minutes in all.
+    pub fn get(url: Url) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            repeat: Repeat::Safe,
+            timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(120),
+        }
+    }
+
+    /// A request with another method, and the answer to whether it may be repeated.
+    pub fn new(method: Method, url: Url, body: Body, repeat: Repeat) -> Self {
+        Self { method, body, repeat, ..Self::get(url) }
+    }
+
+    /// The same request with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The same request with other limits.
+    #[must_use]
+    pub fn within(mut self, timeout: Duration, patience: Duration) -> Self {
+        self.timeout = timeout;
+        self.patience = patience;
+        self
+    }
+}
+
+/// An answer whose status line and headers arrived.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, cut at eight megabytes.
+    pub body: Bytes,
+    /// Whether the body ended as announced.
+    pub complete: bool,
+}
+
+impl Answer {
+    /// Whether the status is 200 to 299.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header's text, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// How long the server asks to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers, std::time::SystemTime::now())
+    }
+}
+
+/// How the client reaches the network.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// PEM certificates to trust.
+    pub certificates: Option<Vec<u8>>,
+    /// Trust these certificates only, and use no proxy: the emulator on this machine.
+    pub local: bool,
+}
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The extra certificate file holds no readable certificate.
+    #[error("could not read a certificate from the CA file: {0}")]
+    Certificates(String),
+    /// The TLS library refused to start.
+    #[error("could not set up the HTTP client: {0}")]
+    Client(String),
+}
+
+/// The one client; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+impl Http {
+    /// Makes the client. Redirects are never followed: a token must not travel to
+    /// a host that an answer names.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] when the certificates cannot be read.
+    pub fn new(network: &Network) -> Result<Self, NetworkError> {
+        // A second call finds the provider installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("slotway/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true);
+        if let Some(pem) = &network.certificates {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| NetworkError::Certificates(chain(&error)))?;
+            if certificates.is_empty() {
+                return Err(NetworkError::Certificates("it holds no PEM certificate".to_owned()));
+            }
+            builder = if network.local {
+                builder.tls_certs_only(certificates)
+            } else {
+                builder.tls_certs_merge(certificates)
+            };
+        }
+        if network.local {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| NetworkError::Client(chain(&error)))?;
+        Ok(Self { client })
+    }
+
+    /// The client below, for the rooms that probe apps rather than call Azure.
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Sends a request under its repeat rule and gives back whatever answer came,
+    /// of any status.
+    ///
+    /// A repeatable request is sent again after a failure of the connection and
+    /// after 408, 429, 500, 502, 503 and 504, with growing pauses or the server's
+    /// own `Retry-After`, until its patience ends; then the last answer counts.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotSent`] or [`SendError::Unclear`] when no answer came.
+    pub async fn send(&self, request: &Request) -> Result<Answer, SendError> {
+        let deadline = Instant::now() + request.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let built = self.build(request).await?;
+            let attempt = self.send_once(request, built).await;
+            let again = match &attempt {
+                Ok(answer) => {
+                    request.repeat == Repeat::Safe && is_transient(answer.status)
+                        || request.repeat == Repeat::Safe && !answer.complete
+                }
+                Err(SendError::NotSent { .. }) => true,
+                Err(_) => request.repeat == Repeat::Safe,
+            };
+            let wish = attempt.as_ref().ok().and_then(Answer::retry_after);
+            let wait = jittered(pause).max(wish.unwrap_or_default());
+            if !again || Instant::now() + wait >= deadline {
+                return attempt.and_then(|answer| cut_is_unclear(answer, request.repeat));
+            }
+            tracing::debug!(
+                wait_ms = wait.as_millis(),
+                path = request.url.path(),
+                "sending again after a passing failure"
+            );
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// As [`Http::send`], but every status outside 200 to 299 is an error.
+    ///
+    /// # Errors
+    ///
+    /// Any [`SendError`]. For a request that must not be repeated, 408 and every
+    /// 5xx is [`SendError::Unclear`]: a gateway's word says nothing of the server behind it.
+    pub async fn send_expecting_success(&self, request: &Request) -> Result<Answer, SendError> {
+        let answer = self.send(request).await?;
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        let refusal = Refusal::read(&answer);
+        if request.repeat == Repeat::OnlyIfNotSent && (answer.status >= 500 || answer.status == 408) {
+            return Err(SendError::Unclear(Unclear::Answered(refusal)));
+        }
+        Err(SendError::Refused(refusal))
+    }
+
+    async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, SendError> {
+        let started = Instant::now();
+        let outcome = self.client.execute(built).await;
+        let response = match outcome {
+            Ok(response) => response,
+            Err(error) => {
+                // A connection that was never made carried nothing: DNS, TCP and TLS failures alike.
+                let not_sent = error.is_connect();
+                let reason = chain(&error.without_url());
+                tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
+                return Err(match (not_sent, started.elapsed() >= request.timeout) {
+                    (true, _) => SendError::NotSent { reason },
+                    (false, true) => SendError::Unclear(Unclear::TimedOut { after: request.timeout }),
+                    (false, false) => SendError::Unclear(Unclear::Broken { reason }),
+                });
+            }
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (body, complete) = read_body(response).await;
+        tracing::debug!(
+            method = %request.method,
+            host = request.url.host_str().unwrap_or_default(),
+            path = request.url.path(),
+            status,
+            duration_ms = started.elapsed().as_millis(),
+            request_id = header_text(&headers, "x-ms-request-id"),
+            correlation_id = header_text(&headers, "x-ms-correlation-request-id"),
+            "answer"
+        );
+        Ok(Answer { status, headers, body, complete })
+    }
+
+    async fn build(&self, request: &Request) -> Result<reqwest::Request, SendError> {
+        let mut builder = self
+            .client
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone())
+            .timeout(request.timeout);
+        builder = match &request.body {
+            // An empty POST needs its length said (arm-app-service, "Empty-body POSTs").
+            Body::Empty if request.method == Method::GET => builder,
+            Body::Empty => builder.header(reqwest::header::CONTENT_LENGTH, 0),
+            Body::Json(text) => builder
+                .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
+                .body(text.clone()),
+            Body::File { path, size_bytes, sent } => {
+                let file = tokio::fs::File::open(path)
+                    .await
+                    .map_err(|error| SendError::NotSent { reason: format!("{}: {error}", path.display()) })?;
+                builder
+                    .header(reqwest::header::CONTENT_LENGTH, *size_bytes)
+                    .body(counted(file, Arc::clone(sent)))
+            }
+        };
+        builder.build().map_err(|error| SendError::NotSent { reason: chain(&error.without_url()) })
+    }
+}
+
+fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwest::Body {
+    let mut total = 0_u64;
+    let stream = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024).inspect(move |chunk| {
+        if let Ok(bytes) = chunk {
+            total += bytes.len() as u64;
+            sent(total);
+        }
+    });
+    reqwest::Body::wrap_stream(stream)
+}
+
+async fn read_body(response: reqwest::Response) -> (Bytes, bool) {
+    let mut body = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let Ok(chunk) = chunk else { return (body.into(), false) };
+        if body.len() + chunk.len() > LONGEST_BODY_BYTES {
+            return (body.into(), false);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    (body.into(), true)
+}
+
+/// A cut answer to a read is no answer. To a write the status line has said what counts.
+fn cut_is_unclear(answer: Answer, repeat: Repeat) -> Result<Answer, SendError> {
+    if answer.complete || repeat == Repeat::OnlyIfNotSent || !answer.is_success() {
+        return Ok(answer);
+    }
+    Err(SendError::Unclear(Unclear::Broken { reason: "the answer's body was cut off or endless".to_owned() }))
+}
+
+fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Spreads pauses by a fifth either way, so that two runs do not march in step.
+fn jittered(pause: Duration) -> Duration {
+    let random = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
+    pause.mul_f64(0.8 + 0.4 * random)
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// An error with its causes, outermost first, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}
