@@ -1,0 +1,113 @@
+//! Where a cloud's services are: endpoints are data, the emulator is one more cloud.
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::error::AzureError;
+use crate::http::{Http, Request};
+
+/// Which Azure. The names are those of a service connection's `environment`
+/// (arm-app-service §1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cloud {
+    /// Public Azure.
+    Public,
+    /// Azure US Government.
+    UsGovernment,
+    /// Azure operated by 21Vianet.
+    China,
+    /// Any other resource manager; its metadata document names the rest.
+    Custom(Url),
+}
+
+/// The services of one cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Base of Azure Resource Manager.
+    pub resource_manager: Url,
+    /// Base of the token service.
+    pub authority: Url,
+    /// What tokens are asked for; SCM takes the same tokens (arm-app-service §1,
+    /// azure-actions-appservice-rest Utilities/AzureAppServiceUtility.js).
+    pub audience: String,
+}
+
+impl Endpoints {
+    /// The scope to ask for. A slash at the audience's end is kept and doubled, as
+    /// the Azure CLI does (real-clients, "Cloud and login").
+    pub fn scope(&self) -> String {
+        format!("{}/.default", self.audience)
+    }
+
+    /// Looks the cloud's endpoints up; only a custom cloud needs a request.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`] when a custom cloud's metadata document cannot be read.
+    pub async fn find(cloud: &Cloud, http: &Http) -> Result<Self, AzureError> {
+        // Sources of the hosts: azure-cli-core cloud.py; azure-pipelines-tasks-azure-arm-rest azure-arm-endpoint.js.
+        let (resource_manager, authority, audience) = match cloud {
+            Cloud::Public => (
+                "https://management.azure.com/",
+                "https://login.microsoftonline.com/",
+                "https://management.azure.com",
+            ),
+            Cloud::UsGovernment => (
+                "https://management.usgovcloudapi.net/",
+                "https://login.microsoftonline.us/",
+                "https://management.core.usgovcloudapi.net",
+            ),
+            Cloud::China => (
+                "https://management.chinacloudapi.cn/",
+                "https://login.chinacloudapi.cn/",
+                "https://management.core.chinacloudapi.cn",
+            ),
+            Cloud::Custom(base) => return metadata(base, http).await,
+        };
+        Ok(Self {
+            resource_manager: known(resource_manager)?,
+            authority: known(authority)?,
+            audience: audience.to_owned(),
+        })
+    }
+}
+
+fn known(url: &str) -> Result<Url, AzureError> {
+    Url::parse(url).map_err(|error| AzureError::shape("know the cloud's endpoints", error))
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    authentication: Authentication,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Authentication {
+    login_endpoint: String,
+    audiences: Vec<String>,
+}
+
+/// `GET {arm}/metadata/endpoints?api-version=2015-01-01` (arm-app-service §1, table).
+async fn metadata(base: &Url, http: &Http) -> Result<Endpoints, AzureError> {
+    let doing = "read the cloud's metadata document";
+    let mut url = base.join("/metadata/endpoints").map_err(|error| AzureError::shape(doing, error))?;
+    url.set_query(Some("api-version=2015-01-01"));
+    let answer = http
+        .send_expecting_success(&Request::get(url))
+        .await
+        .map_err(|source| AzureError::call(doing, source))?;
+    let document: Metadata =
+        serde_json::from_slice(&answer.body).map_err(|error| AzureError::shape(doing, error))?;
+    let audience = document
+        .authentication
+        .audiences
+        .first()
+        .ok_or_else(|| AzureError::shape(doing, "it names no audience"))?;
+    let authority = Url::parse(&document.authentication.login_endpoint)
+        .map_err(|error| AzureError::shape(doing, error))?;
+    if authority.scheme() != "https" {
+        return Err(AzureError::shape(doing, "its login endpoint is not https"));
+    }
+    Ok(Endpoints { resource_manager: base.clone(), authority, audience: audience.clone() })
+}

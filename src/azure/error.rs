@@ -1,0 +1,109 @@
+//! What goes wrong when Azure is called, and what a person can do about it.
+
+use crate::http::{Refusal, SendError};
+
+/// A call that failed; the message reads after "could not".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AzureError {
+    /// Entra gave no token.
+    #[error("could not sign in: {reason}")]
+    SignIn {
+        /// Entra's words, or the connection's.
+        reason: String,
+        /// The AADSTS numbers in them.
+        codes: Vec<u32>,
+    },
+    /// The request failed or was refused.
+    #[error("could not {doing}: {source}")]
+    Call {
+        /// What was being done, as "read the site contoso-web".
+        doing: String,
+        /// What became of the request.
+        source: SendError,
+    },
+    /// An answer came that cannot be understood.
+    #[error("could not {doing}: the answer makes no sense: {reason}")]
+    Shape {
+        /// What was being done.
+        doing: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+}
+
+impl AzureError {
+    pub(crate) fn call(doing: impl Into<String>, source: SendError) -> Self {
+        Self::Call { doing: doing.into(), source }
+    }
+
+    pub(crate) fn shape(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Shape { doing: doing.into(), reason: reason.to_string() }
+    }
+
+    /// The server's refusal, where there is one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Call { source, .. } => source.refusal(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of the refusal.
+    pub fn status(&self) -> Option<u16> {
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// What to do about it; empty where nothing better than the message is known.
+    pub fn help(&self) -> Vec<String> {
+        match self {
+            Self::SignIn { codes, .. } => codes.iter().filter_map(|code| sign_in_help(*code)).collect(),
+            Self::Call { source: SendError::NotSent { .. }, .. } => vec![
+                "nothing answered at that address: check the host name, the network and HTTPS_PROXY; \
+                 for a private certificate authority give ca-file"
+                    .to_owned(),
+            ],
+            Self::Call { .. } => self.refusal().and_then(refusal_help).into_iter().collect(),
+            Self::Shape { .. } => vec!["check resource-manager-url: something else answers there".to_owned()],
+        }
+    }
+}
+
+/// Codes of Entra that have a known remedy (sign-in §1).
+fn sign_in_help(code: u32) -> Option<String> {
+    let help = match code {
+        7_000_215 => {
+            "the client secret is wrong: give the secret's value, not its id, in AZURE_CLIENT_SECRET"
+        }
+        7_000_222 => "the client secret has expired: make a new one in Entra",
+        700_016 => "no application with this client-id exists in this tenant: check client-id and tenant-id",
+        90_002 | 900_023 => "the tenant does not exist: check tenant-id",
+        70_021 | 700_211 | 700_212 | 700_213 => {
+            "no federated credential of the application matches the subject, issuer or audience that was sent"
+        }
+        700_024 => "the assertion's lifetime has passed, or this machine's clock is wrong",
+        500_011 => "the tenant does not know the audience: check environment and resource-manager-url",
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+fn refusal_help(refusal: &Refusal) -> Option<String> {
+    let code = refusal.code.as_deref().unwrap_or_default();
+    let help = match (refusal.status, code) {
+        (403, "AuthorizationFailed") => {
+            "give the identity the role Website Contributor on the app (or the custom role in docs/FAILURES.md)"
+        }
+        (403, _) => {
+            "access is refused: the app may be stopped, or its SCM site closed to this network by access restrictions"
+        }
+        (401, _) => {
+            "the token was not accepted: check tenant-id, and that the identity may use this subscription"
+        }
+        (409, "ScopeLocked") => "a read-only lock on the app or above it forbids this: remove the lock",
+        (404, "ResourceGroupNotFound") => "check resource-group-name and subscription-id",
+        (404, _) => "check app-name, slot-name, resource-group-name and subscription-id",
+        (429, _) => "Azure is throttling or holds an exclusive lock on the site: try again later",
+        _ => return None,
+    };
+    Some(help.to_owned())
+}

@@ -1,0 +1,207 @@
+//! Kudu, the SCM site of a slot: it takes the package and tells what became of it.
+//!
+//! Owns the SCM calls and which of them may be repeated. Must not decide what a
+//! deployment's end means for a release. The SCM site keeps its host at a swap,
+//! while the deployment records move with the content (kudu-deploy §1).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+
+use super::arm::{authorise, parse};
+use super::credential::Credential;
+use super::error::AzureError;
+use super::model::{DeploymentRecord, LogEntry};
+use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
+
+/// A log longer than this is cut to its end, where the error stands.
+const MOST_LOG_LINES: usize = 200;
+
+/// The SCM site of one slot.
+#[derive(Debug, Clone)]
+pub struct Scm {
+    http: Http,
+    credential: Arc<Credential>,
+    base: Url,
+    affinity: Option<HeaderValue>,
+}
+
+/// A package on its way.
+pub struct Upload {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Its SHA-256 in hex.
+    pub sha256: String,
+    /// OneDeploy's `type`.
+    pub package_type: String,
+    /// OneDeploy's `path`.
+    pub target_path: Option<String>,
+    /// OneDeploy's `clean`; the server's default where not given.
+    pub clean: Option<bool>,
+    /// OneDeploy's `restart`; the server's default where not given.
+    pub restart: Option<bool>,
+    /// Limit of the whole upload.
+    pub timeout: Duration,
+    /// Called with the bytes handed to the connection so far.
+    pub sent: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Scm {
+    /// The SCM site at a host that was read from the slot. Requests are pinned to one
+    /// instance where one is known, as newer clients do (kudu-deploy §1).
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError::Shape`] when the host is none.
+    pub fn new(
+        http: Http,
+        credential: Arc<Credential>,
+        host: &str,
+        instance: Option<&str>,
+    ) -> Result<Self, AzureError> {
+        let base = Url::parse(&format!("https://{host}/"))
+            .map_err(|error| AzureError::shape("find the slot's SCM site", error))?;
+        let affinity = instance.and_then(|name| {
+            HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()
+        });
+        Ok(Self { http, credential, base, affinity })
+    }
+
+    /// All deployment records, newest first as Kudu gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`].
+    pub async fn deployments(&self) -> Result<Vec<DeploymentRecord>, AzureError> {
+        let doing = "list the slot's deployments";
+        parse(&self.send(Request::get(self.url("api/deployments")?), doing).await?, doing)
+    }
+
+    /// `POST /api/publish` (OneDeploy), asynchronous, with the package's digest.
+    ///
+    /// Sent again only if it certainly never left: a second upload collides with
+    /// the first (peers R14).
+    ///
+    /// # Errors
+    ///
+    /// Any [`AzureError`]; after an unclear one look for the record before anything else.
+    pub async fn publish(&self, upload: &Upload) -> Result<Answer, AzureError> {
+        let doing = "upload the package";
+        let mut url = self.url("api/publish")?;
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("type", &upload.package_type).append_pair("async", "true");
+            // Gives SCM-DEPLOYMENT-ID on Windows too (kudu-deploy §3).
+            query.append_pair("trackDeploymentProgress", "true");
+            if let Some(path) = &upload.target_path {
+                query.append_pair("path", path);
+            }
+            if let Some(clean) = upload.clean {
+                query.append_pair("clean", if clean { "true" } else { "false" });
+            }
+            if let Some(restart) = upload.restart {
+                query.append_pair("restart", if restart { "true" } else { "false" });
+            }
+        }
+        let body = Body::File {
+            path: upload.path.clone(),
+            size_bytes: upload.size_bytes,
+            sent: Arc::clone(&upload.sent),
+        };
+        let digest =
+            HeaderValue::from_str(&upload.sha256).map_err(|error| AzureError::shape(doing, error))?;
+        let request = Request::new(Method::POST, url, body, Repeat::OnlyIfNotSent)
+            .within(upload.timeout, Duration::from_secs(60))
+            .with_header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+            .with_header(HeaderName::from_static("x-ms-artifact-checksum"), digest);
+        let request = self.authorised(request).await?;
+        self.http.send_expecting_success(&request).await.map_err(|source| AzureError::call(doing, source))
+    }
+
+    /// The lines of a deployment's log, details one level deep, the last two hundred.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`].
+    pub async fn log(&self, id: &str) -> Result<Vec<String>, AzureError> {
+        let doing = "read the deployment's log";
+        let place = format!("api/deployments/{}/log", escaped(id));
+        let entries: Vec<LogEntry> = parse(&self.send(Request::get(self.url(&place)?), doing).await?, doing)?;
+        let mut lines = Vec::new();
+        for entry in entries {
+            lines.push(entry.message);
+            if entry.details_url.is_some() && !entry.id.is_empty() {
+                let place = format!("{place}/{}", escaped(&entry.id));
+                let details = self.send(Request::get(self.url(&place)?), doing).await;
+                // A missing detail must not hide the lines that are there.
+                let details = details.and_then(|answer| parse::<Vec<LogEntry>>(&answer, doing));
+                lines.extend(details.unwrap_or_default().into_iter().map(|detail| detail.message));
+            }
+        }
+        Ok(lines.split_off(lines.len().saturating_sub(MOST_LOG_LINES)))
+    }
+
+    /// Writes a note beside a deployment's own files, so that it moves with the
+    /// content and goes when Kudu forgets the deployment (kudu-deploy §8, vfs).
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`].
+    pub async fn write_note(&self, id: &str, note: &str) -> Result<(), AzureError> {
+        let url = self.url(&note_place(id))?;
+        let request = Request::new(Method::PUT, url, Body::Json(note.to_owned()), Repeat::Safe)
+            .within(Duration::from_secs(30), Duration::from_secs(60))
+            .with_header(reqwest::header::IF_MATCH, HeaderValue::from_static("*"));
+        self.send(request, "write the release's record").await.map(|_| ())
+    }
+
+    /// Reads such a note, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`], but not for its absence.
+    pub async fn read_note(&self, id: &str) -> Result<Option<String>, AzureError> {
+        let request = Request::get(self.url(&note_place(id))?);
+        match self.send(request, "read the release's record").await {
+            Ok(answer) => Ok(Some(String::from_utf8_lossy(&answer.body).into_owned())),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
+        let first = self.authorised(request.clone()).await?;
+        let attempt = self.http.send_expecting_success(&first).await;
+        if !matches!(&attempt, Err(SendError::Refused(refusal)) if refusal.status == 401) {
+            return attempt.map_err(|source| AzureError::call(doing, source));
+        }
+        self.credential.forget();
+        let second = self.authorised(request).await?;
+        self.http.send_expecting_success(&second).await.map_err(|source| AzureError::call(doing, source))
+    }
+
+    async fn authorised(&self, request: Request) -> Result<Request, AzureError> {
+        let request = authorise(request, &self.credential).await?;
+        Ok(match &self.affinity {
+            Some(cookie) => request.with_header(COOKIE, cookie.clone()),
+            None => request,
+        })
+    }
+
+    fn url(&self, place: &str) -> Result<Url, AzureError> {
+        self.base.join(place).map_err(|error| AzureError::shape("make the SCM address", error))
+    }
+}
+
+fn note_place(id: &str) -> String {
+    format!("api/vfs/site/deployments/{}/slotway.json", escaped(id))
+}
+
+fn escaped(id: &str) -> String {
+    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
