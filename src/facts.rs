@@ -1,0 +1,278 @@
+//! What Azure says about an app and its slots, read before anything is planned.
+//!
+//! Owns the reading, in parallel, of everything that a plan and a proof need. Must
+//! not judge: whether a fact forbids a release is the plan's to say.
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+use crate::azure::model::{Site, SlotSwapStatus, WebConfig};
+use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
+use crate::names::{ReleaseId, SlotName};
+
+/// Which build a slot serves, as read from Azure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Build {
+    /// Code, by the id of the active deployment record.
+    Deployment(ReleaseId),
+    /// A container, by its image reference.
+    Image(String),
+    /// Nothing was ever deployed.
+    Nothing,
+    /// It could not be read; the reason.
+    Unreadable(String),
+}
+
+impl Build {
+    /// The release id, where the build has one.
+    pub fn release_id(&self) -> Option<&ReleaseId> {
+        match self {
+            Self::Deployment(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether this is that build; what could not be read is no build.
+    pub fn is(&self, other: &Self) -> bool {
+        !matches!(self, Self::Unreadable(_)) && self == other
+    }
+}
+
+impl std::fmt::Display for Build {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Deployment(id) => write!(formatter, "{id}"),
+            Self::Image(image) => formatter.write_str(image),
+            Self::Nothing => formatter.write_str("nothing deployed"),
+            Self::Unreadable(_) => formatter.write_str("could not be read"),
+        }
+    }
+}
+
+/// What Slotway wrote beside a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Note {
+    /// Version of this document: 1.
+    pub slotway: u32,
+    /// The deployment's id.
+    pub release_id: ReleaseId,
+    /// SHA-256 of the package, in hex.
+    pub sha256: String,
+    /// Length of the package.
+    pub size_bytes: u64,
+    /// The build that production served before this one, by its release id.
+    #[serde(default)]
+    pub previous: Option<String>,
+    /// When it was written, RFC 3339.
+    pub written: String,
+}
+
+/// What is known of one slot.
+#[derive(Debug, Clone)]
+pub struct SlotFacts {
+    /// Its name.
+    pub slot: SlotName,
+    /// The URL of its default host, as read.
+    pub url: Url,
+    /// The host of its SCM site, as read.
+    pub scm_host: Option<String>,
+    /// Which build it serves.
+    pub build: Build,
+    /// What Slotway wrote beside that build.
+    pub note: Option<Note>,
+    /// ARM's word for which content lies here; changes sides at a swap.
+    pub content_id: Option<String>,
+    /// "Running" or "Stopped".
+    pub state: String,
+    /// False when the platform has switched it off.
+    pub enabled: bool,
+    /// "Exceeded" when a quota is used up.
+    pub usage_state: String,
+    /// The slot it is prepared to swap with.
+    pub prepared_with: Option<String>,
+    /// The last finished swap.
+    pub last_swap: Option<SlotSwapStatus>,
+    /// An operation under way.
+    pub operation: Option<String>,
+    /// Set when Kudu swaps by itself after a deployment.
+    pub auto_swap: Option<String>,
+    /// Traffic rules: slot and percent.
+    pub traffic: Vec<(String, f64)>,
+    /// Ids of the workers; empty when they could not be listed.
+    pub instances: Vec<String>,
+}
+
+/// What is known of the app.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Its place.
+    pub path: SitePath,
+    /// Such as `app,linux`.
+    pub kind: Vec<String>,
+    /// The plan's tier, or "FlexConsumption"; unknown where the plan may not be read.
+    pub tier: Option<String>,
+    /// Whether it is hosted on Container Apps.
+    pub on_container_apps: bool,
+    /// All slots beside production.
+    pub slots: Vec<SlotName>,
+    /// Production.
+    pub production: SlotFacts,
+    /// The slot that releases go through, if it exists.
+    pub staging: Option<SlotFacts>,
+}
+
+/// Reads the facts in two rounds of parallel calls.
+///
+/// # Errors
+///
+/// [`AzureError`] for anything that a release cannot do without; what it can do
+/// without (the plan, the instances, the SCM sites) is marked as unknown instead.
+pub async fn gather(
+    azure: &ResourceManager,
+    path: &SitePath,
+    staging: &SlotName,
+) -> Result<Facts, AzureError> {
+    let production_name = SlotName::production();
+    let (site, slot, slots) = tokio::try_join!(
+        azure.site(path, &production_name),
+        async { absent_is_none(azure.site(path, staging).await) },
+        azure.slots(path),
+    )?;
+    let (tier, production, staging) = tokio::try_join!(
+        async { Ok(tier(azure, &site).await) },
+        slot_facts(azure, path, &production_name, &site),
+        async {
+            match &slot {
+                Some(found) => slot_facts(azure, path, staging, found).await.map(Some),
+                None => Ok(None),
+            }
+        },
+    )?;
+    Ok(Facts {
+        path: path.clone(),
+        kind: site.kind.split(',').map(|part| part.trim().to_owned()).collect(),
+        tier,
+        on_container_apps: site.properties.managed_environment_id.is_some(),
+        slots: slots.iter().filter_map(slot_name).collect(),
+        production,
+        staging,
+    })
+}
+
+/// Reads one slot anew: what `status` and a rollback's look back need.
+///
+/// # Errors
+///
+/// [`AzureError`] when the slot itself cannot be read.
+pub async fn read_slot(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+) -> Result<SlotFacts, AzureError> {
+    let site = azure.site(path, slot).await?;
+    slot_facts(azure, path, slot, &site).await
+}
+
+async fn slot_facts(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+    site: &Site,
+) -> Result<SlotFacts, AzureError> {
+    let (config, instances) = tokio::join!(azure.web_config(path, slot), azure.instances(path, slot));
+    let config = config?;
+    // Without the right to list instances a single unpinned probe has to do.
+    let instances = instances.unwrap_or_default();
+    let (build, note) = read_build(azure, site, &config, instances.first().map(String::as_str)).await;
+    let properties = &site.properties;
+    let url = Url::parse(&format!("https://{}/", properties.default_host_name))
+        .map_err(|error| AzureError::shape(format!("find the host of {slot}"), error))?;
+    Ok(SlotFacts {
+        slot: slot.clone(),
+        url,
+        scm_host: site.scm_host().map(str::to_owned),
+        build,
+        note,
+        content_id: properties.deployment_id.clone(),
+        state: properties.state.clone(),
+        enabled: properties.enabled.unwrap_or(true),
+        usage_state: properties.usage_state.clone(),
+        prepared_with: properties.target_swap_slot.clone().filter(|name| !name.is_empty()),
+        last_swap: properties.slot_swap_status.clone(),
+        operation: properties.in_progress_operation_id.clone().filter(|id| !id.is_empty()),
+        auto_swap: Some(config.auto_swap_slot_name).filter(|name| !name.is_empty()),
+        traffic: config
+            .experiments
+            .ramp_up_rules
+            .into_iter()
+            .filter(|rule| rule.reroute_percentage > 0.0)
+            .map(|rule| (rule.name, rule.reroute_percentage))
+            .collect(),
+        instances,
+    })
+}
+
+/// The SCM site of a slot whose host was read.
+///
+/// # Errors
+///
+/// [`AzureError::Shape`] when the slot has no SCM host.
+pub fn scm(azure: &ResourceManager, host: Option<&str>, instance: Option<&str>) -> Result<Scm, AzureError> {
+    let host = host.ok_or_else(|| AzureError::shape("find the slot's SCM site", "it has no SCM host"))?;
+    Scm::new(azure.http().clone(), azure.credential().clone(), host, instance)
+}
+
+/// Which build a slot serves, and what was noted beside it.
+pub async fn read_build(
+    azure: &ResourceManager,
+    site: &Site,
+    config: &WebConfig,
+    instance: Option<&str>,
+) -> (Build, Option<Note>) {
+    if let Some(image) = config.image() {
+        return (Build::Image(image.to_owned()), None);
+    }
+    match active_deployment(azure, site.scm_host(), instance).await {
+        Ok(found) => found,
+        Err(error) => (Build::Unreadable(error.to_string()), None),
+    }
+}
+
+async fn active_deployment(
+    azure: &ResourceManager,
+    host: Option<&str>,
+    instance: Option<&str>,
+) -> Result<(Build, Option<Note>), AzureError> {
+    let scm = scm(azure, host, instance)?;
+    let records = scm.deployments().await?;
+    let Some(active) = records.iter().find(|record| record.active) else { return Ok((Build::Nothing, None)) };
+    let id =
+        ReleaseId::new(&active.id).map_err(|error| AzureError::shape("read the active deployment", error))?;
+    // A note is a comfort: its absence, or garbage in its place, changes nothing.
+    let text = scm.read_note(id.as_str()).await.ok().flatten();
+    let note =
+        text.and_then(|text| serde_json::from_str::<Note>(&text).ok()).filter(|note| note.release_id == id);
+    Ok((Build::Deployment(id), note))
+}
+
+async fn tier(azure: &ResourceManager, site: &Site) -> Option<String> {
+    if site.properties.sku.eq_ignore_ascii_case("FlexConsumption") {
+        return Some(site.properties.sku.clone());
+    }
+    let plan = azure.plan(&site.properties.server_farm_id).await.ok()?;
+    plan.sku.map(|sku| sku.tier).filter(|tier| !tier.is_empty())
+}
+
+fn absent_is_none(found: Result<Site, AzureError>) -> Result<Option<Site>, AzureError> {
+    match found {
+        Ok(site) => Ok(Some(site)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A slot's name in a list is `app/slot` (arm-app-service §4).
+fn slot_name(site: &Site) -> Option<SlotName> {
+    SlotName::new(site.name.rsplit('/').next()?).ok()
+}

@@ -1,0 +1,469 @@
+//! From what is asked and what is true to what will be done, or why not.
+//!
+//! Pure: no I/O, no clock. Finds every refusal at once, each with what to do.
+
+use serde::Serialize;
+
+use crate::facts::{Build, Facts, SlotFacts};
+use crate::names::{ReleaseId, SlotName};
+use crate::release::machine::Start;
+
+/// The verbs that change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Deploy, check, swap, prove, roll back if needed.
+    Release,
+    /// Deploy and check staging.
+    Deploy,
+    /// Swap what staging serves, prove, roll back if needed.
+    Swap,
+    /// Bring back the version before.
+    Rollback,
+}
+
+impl Verb {
+    /// The word on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Deploy => "deploy",
+            Self::Swap => "swap",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The verb.
+    pub verb: Verb,
+    /// The slot to go through.
+    pub staging: SlotName,
+    /// The build to swap in, or to take back.
+    pub release: Option<ReleaseId>,
+    /// The build that production is expected to serve, or to get back.
+    pub previous: Option<ReleaseId>,
+}
+
+/// One step, in the words of a reader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What is done.
+    pub what: String,
+    /// What it changes.
+    pub changes: &'static str,
+}
+
+/// What will be done.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where it begins.
+    pub start: Start,
+    /// Whether staging goes to production once it passed.
+    pub swaps: bool,
+    /// The new build, where it is known already.
+    pub release: Option<ReleaseId>,
+    /// The build to go back to.
+    pub old: Build,
+    /// The steps, for people.
+    pub steps: Vec<Step>,
+    /// What is odd and forbids nothing.
+    pub warnings: Vec<String>,
+}
+
+/// What the plan comes to.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// This will be done.
+    Go(Plan),
+    /// There is nothing to do, and why.
+    Nothing(String),
+    /// It is forbidden, for all these reasons.
+    Refused(Vec<Refusal>),
+}
+
+/// Why a release is refused before anything is touched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The slot is not there.
+    #[error("the app {site} has no slot \"{slot}\"; it has: {has}")]
+    NoSuchSlot {
+        /// The app.
+        site: String,
+        /// The slot asked for.
+        slot: String,
+        /// The slots that exist.
+        has: String,
+    },
+    /// Production was named as the slot to go through.
+    #[error("slot-name is production; a release goes through another slot")]
+    SlotIsProduction,
+    /// The plan has no slots.
+    #[error("the App Service plan is {tier}, which has no deployment slots")]
+    TierWithoutSlots {
+        /// Its tier.
+        tier: String,
+    },
+    /// Container Apps have no slots.
+    #[error("the app runs on Container Apps, which has no deployment slots")]
+    OnContainerApps,
+    /// Stopped, switched off or over its quota.
+    #[error("{slot} is {condition}")]
+    NotRunning {
+        /// Which slot.
+        slot: SlotName,
+        /// In which way.
+        condition: String,
+    },
+    /// A swap with preview is pending.
+    #[error(
+        "{slot} has been prepared for a swap with \"{with}\" and waits for its completion or cancellation"
+    )]
+    PreviewPending {
+        /// Which slot.
+        slot: SlotName,
+        /// The other slot.
+        with: String,
+    },
+    /// Something else is at work.
+    #[error("another operation is under way on {slot}: {operation}")]
+    OperationUnderWay {
+        /// Which slot.
+        slot: SlotName,
+        /// Its id.
+        operation: String,
+    },
+    /// Kudu would swap by itself after the deployment.
+    #[error("auto swap is on: {slot} swaps with \"{with}\" by itself after each deployment, unchecked")]
+    AutoSwap {
+        /// Which slot.
+        slot: SlotName,
+        /// With which.
+        with: String,
+    },
+    /// A traffic rule names the slot and would point at the old version after the swap.
+    #[error(
+        "a traffic rule sends {percent} % of production's requests to {slot}; after the swap it would send them to the old version"
+    )]
+    TrafficRule {
+        /// Which slot.
+        slot: SlotName,
+        /// How much.
+        percent: String,
+    },
+    /// Staging serves something else than what was approved.
+    #[error("staging serves {serves}, not the release {wanted}")]
+    StagingMovedOn {
+        /// What it serves.
+        serves: String,
+        /// What was asked for.
+        wanted: ReleaseId,
+    },
+    /// Production serves something else than when the release was prepared.
+    #[error("production serves {serves}, not {expected} as when this release was prepared")]
+    ProductionMovedOn {
+        /// What it serves.
+        serves: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// Staging has nothing that could be swapped in.
+    #[error("staging serves no deployment that could be swapped: {why}")]
+    NothingToSwap {
+        /// Why.
+        why: String,
+    },
+    /// The slot serves a container image, and a package was given.
+    #[error("{slot} runs the container image {image}; a package cannot be deployed to it")]
+    IsContainer {
+        /// Which slot.
+        slot: SlotName,
+        /// Its image.
+        image: String,
+    },
+    /// The SCM site, which takes packages, does not answer.
+    #[error("the SCM site of {slot} could not be read: {why}")]
+    ScmUnreadable {
+        /// Which slot.
+        slot: SlotName,
+        /// Why.
+        why: String,
+    },
+    /// Neither the caller nor a record says what is to be taken back.
+    #[error("nothing tells whether production serves a release that should be taken back")]
+    ReleaseUnknown,
+    /// The version before is gone.
+    #[error("the version before {release} was {wanted}, and staging now serves {serves}")]
+    PreviousIsGone {
+        /// The release to take back.
+        release: ReleaseId,
+        /// The build before it.
+        wanted: String,
+        /// What staging serves.
+        serves: String,
+    },
+}
+
+impl Refusal {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NoSuchSlot { .. } => {
+                "check slot-name, or create the slot: az webapp deployment slot create"
+            }
+            Self::SlotIsProduction => "give the name of the staging slot in slot-name",
+            Self::TierWithoutSlots { .. } => {
+                "scale the plan up to Standard or higher: az appservice plan update --sku S1"
+            }
+            Self::OnContainerApps => "use the revisions of Container Apps instead",
+            Self::NotRunning { .. } => "start it (az webapp start), or look at its state in the portal",
+            Self::PreviewPending { .. } => {
+                "complete or cancel it: az webapp deployment slot swap --action swap | reset"
+            }
+            Self::OperationUnderWay { .. } => "wait until it has ended, then run again",
+            Self::AutoSwap { .. } => "switch it off: az webapp deployment slot auto-swap --disable",
+            Self::TrafficRule { .. } => "clear the rules first: az webapp traffic-routing clear",
+            Self::StagingMovedOn { .. } => {
+                "deploy again, and swap the release-id that this deployment hands on"
+            }
+            Self::ProductionMovedOn { .. } => "deploy again on top of what production serves now",
+            Self::NothingToSwap { .. } => "run slotway deploy first",
+            Self::IsContainer { .. } => "set the slot's image instead of giving a package",
+            Self::ScmUnreadable { .. } => {
+                "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
+            }
+            Self::ReleaseUnknown => "give release-id, as slotway deploy or slotway status prints it",
+            Self::PreviousIsGone { .. } => {
+                "release the earlier package again: instant rollback ends with the next deployment to staging"
+            }
+        }
+    }
+}
+
+/// Plans.
+pub fn plan(order: &Order, facts: &Facts) -> Decision {
+    if let Some(reason) = nothing_to_roll_back(order, facts) {
+        return Decision::Nothing(reason);
+    }
+    let mut refusals = about_the_app(order, facts);
+    if let Some(staging) = &facts.staging {
+        refusals.extend(about_the_slots(order, facts, staging));
+        refusals.extend(about_the_builds(order, facts, staging));
+        if refusals.is_empty() {
+            return Decision::Go(build(order, facts, staging));
+        }
+    }
+    Decision::Refused(refusals)
+}
+
+fn about_the_app(order: &Order, facts: &Facts) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    let tier = facts.tier.as_deref().unwrap_or_default();
+    if facts.on_container_apps {
+        refusals.push(Refusal::OnContainerApps);
+    }
+    // Slots per app by tier: includes/azure-websites-limits.md; Flex Consumption has none.
+    if ["Free", "Shared", "Basic", "FlexConsumption"].iter().any(|none| none.eq_ignore_ascii_case(tier)) {
+        refusals.push(Refusal::TierWithoutSlots { tier: tier.to_owned() });
+    }
+    if order.staging.is_production() {
+        refusals.push(Refusal::SlotIsProduction);
+    } else if facts.staging.is_none() {
+        let names: Vec<&str> = facts.slots.iter().map(SlotName::as_str).collect();
+        refusals.push(Refusal::NoSuchSlot {
+            site: facts.path.site.to_string(),
+            slot: order.staging.to_string(),
+            has: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+        });
+    }
+    refusals
+}
+
+fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for side in [&facts.production, staging] {
+        let slot = side.slot.clone();
+        let condition = if side.state.eq_ignore_ascii_case("Stopped") {
+            Some("stopped")
+        } else if !side.enabled {
+            Some("disabled by the platform")
+        } else if side.usage_state.eq_ignore_ascii_case("Exceeded") {
+            Some("over its quota")
+        } else {
+            None
+        };
+        if let Some(condition) = condition {
+            refusals.push(Refusal::NotRunning { slot: slot.clone(), condition: condition.to_owned() });
+        }
+        if let Some(with) = &side.prepared_with {
+            refusals.push(Refusal::PreviewPending { slot: slot.clone(), with: with.clone() });
+        }
+        if let Some(operation) = &side.operation {
+            refusals.push(Refusal::OperationUnderWay { slot, operation: operation.clone() });
+        }
+    }
+    if matches!(order.verb, Verb::Release | Verb::Deploy) {
+        if let Some(with) = &staging.auto_swap {
+            refusals.push(Refusal::AutoSwap { slot: staging.slot.clone(), with: with.clone() });
+        }
+    }
+    if matches!(order.verb, Verb::Release | Verb::Swap) {
+        let rule = facts
+            .production
+            .traffic
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(staging.slot.as_str()));
+        if let Some((_, percent)) = rule {
+            refusals.push(Refusal::TrafficRule { slot: staging.slot.clone(), percent: percent.to_string() });
+        }
+    }
+    refusals
+}
+
+fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
+    match order.verb {
+        Verb::Release | Verb::Deploy => match &staging.build {
+            Build::Image(image) => {
+                vec![Refusal::IsContainer { slot: staging.slot.clone(), image: image.clone() }]
+            }
+            Build::Unreadable(why) => {
+                vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
+            }
+            Build::Deployment(_) | Build::Nothing => Vec::new(),
+        },
+        Verb::Swap => about_swapping(order, facts, staging),
+        Verb::Rollback => about_rolling_back(order, facts, staging),
+    }
+}
+
+fn about_swapping(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
+    if is_live(order, facts) {
+        return Vec::new();
+    }
+    let mut refusals = Vec::new();
+    match (&staging.build, &order.release) {
+        (Build::Unreadable(why), _) => {
+            refusals.push(Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() });
+        }
+        (Build::Deployment(serves), Some(wanted)) if serves != wanted => {
+            refusals.push(Refusal::StagingMovedOn { serves: serves.to_string(), wanted: wanted.clone() });
+        }
+        (Build::Deployment(_), _) => {}
+        (other, _) => refusals.push(Refusal::NothingToSwap { why: other.to_string() }),
+    }
+    if let Some(expected) = &order.previous {
+        if facts.production.build.release_id() != Some(expected) {
+            refusals.push(Refusal::ProductionMovedOn {
+                serves: facts.production.build.to_string(),
+                expected: expected.to_string(),
+            });
+        }
+    }
+    refusals
+}
+
+fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
+    let Some(release) = order.release.clone().or_else(|| facts.production.build.release_id().cloned()) else {
+        return vec![Refusal::NothingToSwap { why: facts.production.build.to_string() }];
+    };
+    match (wanted_before(order, facts), &staging.build) {
+        (None, _) if order.release.is_none() => vec![Refusal::ReleaseUnknown],
+        (_, Build::Unreadable(why)) => {
+            vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
+        }
+        (Some(wanted), serves) if serves.to_string() != wanted => {
+            vec![Refusal::PreviousIsGone { release, wanted, serves: serves.to_string() }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The build that a rollback should bring back, where anybody has said it.
+fn wanted_before(order: &Order, facts: &Facts) -> Option<String> {
+    let noted = || facts.production.note.as_ref().and_then(|note| note.previous.clone());
+    order.previous.as_ref().map(ToString::to_string).or_else(noted)
+}
+
+/// Whether production serves the release that is to be swapped in: an earlier run did it.
+fn is_live(order: &Order, facts: &Facts) -> bool {
+    order.release.is_some() && facts.production.build.release_id() == order.release.as_ref()
+}
+
+fn nothing_to_roll_back(order: &Order, facts: &Facts) -> Option<String> {
+    if order.verb != Verb::Rollback {
+        return None;
+    }
+    let release = order.release.as_ref()?;
+    if matches!(facts.production.build, Build::Unreadable(_)) || is_live(order, facts) {
+        return None;
+    }
+    Some(format!(
+        "production serves {}, not {release}: there is nothing to roll back",
+        facts.production.build
+    ))
+}
+
+fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
+    let live = order.verb == Verb::Swap && is_live(order, facts);
+    let start = match order.verb {
+        Verb::Release | Verb::Deploy => Start::Deploy,
+        Verb::Swap if live => Start::CheckProduction,
+        Verb::Swap => Start::CheckStaging,
+        Verb::Rollback => Start::RollBack,
+    };
+    let going_back = live || order.verb == Verb::Rollback;
+    let serving = |side: &SlotFacts| side.build.release_id().cloned();
+    Plan {
+        start,
+        swaps: order.verb != Verb::Deploy,
+        release: match order.verb {
+            Verb::Release | Verb::Deploy => None,
+            Verb::Swap if !live => serving(staging),
+            Verb::Swap | Verb::Rollback => serving(&facts.production),
+        },
+        old: if going_back { staging.build.clone() } else { facts.production.build.clone() },
+        steps: steps(start, order, staging),
+        warnings: warnings(order, facts),
+    }
+}
+
+fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
+    let slot = &staging.slot;
+    let step = |what: String, changes: &'static str| Step { what, changes };
+    let deploy = step(format!("deploy the package to {slot}"), "staging");
+    let check = step(format!("check {slot} on every instance"), "nothing");
+    let swap = step(format!("swap {slot} with production, once"), "staging and production");
+    let prove = step("check production; roll back by itself if it fails".to_owned(), "both, if it fails");
+    match start {
+        Start::Deploy if order.verb == Verb::Deploy => vec![deploy, check],
+        Start::Deploy => vec![deploy, check, swap, prove],
+        Start::CheckStaging => vec![check, swap, prove],
+        Start::CheckProduction => vec![prove],
+        Start::RollBack => vec![
+            step(format!("look at {slot}, where the version before lies"), "nothing"),
+            swap,
+            step("check that the version before is back".to_owned(), "nothing"),
+        ],
+    }
+}
+
+fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Build::Unreadable(why) = &facts.production.build {
+        warnings.push(format!("which build production serves could not be read: {why}"));
+    }
+    if facts.tier.is_none() {
+        warnings.push("the App Service plan could not be read; whether it has slots is not known".to_owned());
+    }
+    if order.verb == Verb::Rollback && wanted_before(order, facts).is_none() {
+        warnings.push(
+            "nothing tells which build was before; the one in the other slot is taken for it".to_owned(),
+        );
+    }
+    if facts.production.instances.is_empty() {
+        warnings.push("the instances could not be listed; one unpinned request stands for all".to_owned());
+    }
+    warnings
+}

@@ -1,0 +1,393 @@
+//! The release as a table: which event leads from which phase to which.
+//!
+//! Pure and total over what may happen; whatever is not in the table is refused, so
+//! the loop around it cannot wander. Must not know how an event comes about.
+
+use serde::Serialize;
+
+/// Which way a swap goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The new build to production.
+    Forward,
+    /// The old build back to production.
+    Back,
+}
+
+/// Where a release stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The plan is made, nothing is touched.
+    Planned,
+    /// The package goes to staging.
+    Deploying,
+    /// Staging is proven: it serves this build, every instance answers, checks pass.
+    CheckingStaging,
+    /// The one swap request is out.
+    Swapping,
+    /// Azure is read until it says which build production serves.
+    Observing(Direction),
+    /// Production is proven.
+    CheckingProduction,
+    /// Production failed: before anything is undone, Azure is read.
+    LookingBack,
+    /// The other slot, where the old build lies, is looked at.
+    LookingAtOtherSlot,
+    /// The one swap request back is out.
+    RollingBack,
+    /// The old build is proven in production.
+    CheckingRollback,
+    /// Cancelled while production might be moving: one last read.
+    Leaving,
+    /// Over.
+    Ended(Outcome),
+}
+
+/// How a release ends. What production serves is said beside it, as read from Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Production serves the new build, verified.
+    Released,
+    /// Staging serves the new build, verified; production is untouched.
+    Staged,
+    /// There was nothing to roll back.
+    NothingToDo,
+    /// Production is untouched and serves the old build.
+    Refused,
+    /// Production serves the old build again, verified.
+    RolledBack,
+    /// A person is needed.
+    Stuck,
+}
+
+/// Where a plan begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// At the package.
+    Deploy,
+    /// At the build that staging serves already.
+    CheckStaging,
+    /// At the build that production serves already: an earlier run swapped it in.
+    CheckProduction,
+    /// At going back.
+    RollBack,
+}
+
+/// Which build production serves, as far as Azure tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serving {
+    /// This release's build.
+    New,
+    /// The build from before.
+    Old,
+    /// Neither: somebody else was at work.
+    Other,
+    /// Azure did not say until the deadline.
+    Unknown,
+}
+
+/// What the answer to a swap request claimed. Only a claim: what counts is observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Claim {
+    /// The operation ended well.
+    Finished,
+    /// The request was refused, or the operation failed.
+    Failed,
+    /// Nobody can say.
+    Unclear,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The plan allows the release and says where it begins.
+    Began(Start),
+    /// The plan found something that forbids it.
+    PlanRefused,
+    /// The plan found nothing to roll back.
+    NothingToRollBack,
+    /// The package lies in staging.
+    Deployed,
+    /// It does not.
+    DeployFailed,
+    /// Staging serves this build and passed; the swap is wanted.
+    StagingPassed,
+    /// The same, and the swap is somebody else's.
+    StagingPassedAndStop,
+    /// Staging failed, or could not be measured.
+    StagingFailed,
+    /// The swap request, or its operation, came to an end of whatever kind.
+    SwapEnded(Claim),
+    /// Azure was read.
+    Observed(Serving),
+    /// Production passed its checks.
+    ProductionPassed,
+    /// Production failed, or could not be measured.
+    ProductionFailed,
+    /// The other slot answers on every instance.
+    OtherSlotGood,
+    /// It does not, or could not be measured.
+    OtherSlotBad,
+    /// The old build answers in production.
+    RollbackPassed,
+    /// It does not.
+    RollbackFailed,
+    /// The runner or a person asked to stop.
+    Cancelled,
+}
+
+/// An event that has no row in its phase.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bug: the event {event:?} cannot happen in the phase {phase:?}; please report it")]
+pub struct IllegalEvent {
+    phase: Phase,
+    event: Event,
+}
+
+/// The table.
+///
+/// # Errors
+///
+/// [`IllegalEvent`] for every pair that has no row.
+pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
+    use Event as E;
+    use Phase as P;
+    Ok(match (phase, event) {
+        (P::Planned, E::Began(Start::Deploy)) => P::Deploying,
+        (P::Planned, E::Began(Start::CheckStaging)) => P::CheckingStaging,
+        (P::Planned, E::Began(Start::CheckProduction)) => P::CheckingProduction,
+        (P::Planned, E::Began(Start::RollBack)) => P::LookingBack,
+        (P::Planned, E::PlanRefused | E::Cancelled) => P::Ended(Outcome::Refused),
+        (P::Planned, E::NothingToRollBack) => P::Ended(Outcome::NothingToDo),
+
+        (P::Deploying, E::Deployed) => P::CheckingStaging,
+        (P::Deploying, E::DeployFailed | E::Cancelled) => P::Ended(Outcome::Refused),
+
+        (P::CheckingStaging, E::StagingPassed) => P::Swapping,
+        (P::CheckingStaging, E::StagingPassedAndStop) => P::Ended(Outcome::Staged),
+        (P::CheckingStaging, E::StagingFailed | E::Cancelled) => P::Ended(Outcome::Refused),
+
+        // Whatever a swap's answer claims, the next call is a read.
+        (P::Swapping, E::SwapEnded(_)) => P::Observing(Direction::Forward),
+        (P::Observing(Direction::Forward), E::Observed(Serving::New)) => P::CheckingProduction,
+        (P::Observing(Direction::Forward), E::Observed(Serving::Old)) => P::Ended(Outcome::Refused),
+        (P::Observing(_), E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
+
+        (P::CheckingProduction, E::ProductionPassed) => P::Ended(Outcome::Released),
+        (P::CheckingProduction, E::ProductionFailed) => P::LookingBack,
+        // Production serves the new build, and nobody has proven it.
+        (P::CheckingProduction, E::Cancelled) => P::Ended(Outcome::Stuck),
+
+        (P::LookingBack, E::Observed(Serving::New)) => P::LookingAtOtherSlot,
+        (P::LookingBack, E::Observed(Serving::Old)) => P::CheckingRollback,
+        (P::LookingBack, E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
+        (P::LookingAtOtherSlot, E::OtherSlotGood) => P::RollingBack,
+        (P::LookingAtOtherSlot, E::OtherSlotBad) => P::Ended(Outcome::Stuck),
+        (P::LookingBack | P::LookingAtOtherSlot, E::Cancelled) => P::Ended(Outcome::Stuck),
+
+        (P::RollingBack, E::SwapEnded(_)) => P::Observing(Direction::Back),
+        (P::Observing(Direction::Back), E::Observed(Serving::Old)) => P::CheckingRollback,
+        (P::Observing(Direction::Back), E::Observed(Serving::New)) => P::Ended(Outcome::Stuck),
+
+        (P::CheckingRollback, E::RollbackPassed) => P::Ended(Outcome::RolledBack),
+        (P::CheckingRollback, E::RollbackFailed | E::Cancelled) => P::Ended(Outcome::Stuck),
+
+        // A swap under way cannot be called back: say what is seen, and that it may move.
+        (P::Swapping | P::RollingBack | P::Observing(_), E::Cancelled) => P::Leaving,
+        (P::Leaving, E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
+
+        (phase, event) => return Err(IllegalEvent { phase, event }),
+    })
+}
+
+impl Phase {
+    /// The outcome, once it is over.
+    pub fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The words a reader sees.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Planned => "plan",
+            Self::Deploying => "deploy",
+            Self::CheckingStaging => "check staging",
+            Self::Swapping => "swap",
+            Self::Observing(Direction::Forward) => "verify the swap",
+            Self::Observing(Direction::Back) => "verify the rollback",
+            Self::CheckingProduction => "check production",
+            Self::LookingBack => "look before rolling back",
+            Self::LookingAtOtherSlot => "look at the other slot",
+            Self::RollingBack => "roll back",
+            Self::CheckingRollback => "check the rollback",
+            Self::Leaving => "leave",
+            Self::Ended(_) => "end",
+        }
+    }
+}
+
+impl Outcome {
+    /// The word in reports and outputs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Staged => "staged",
+            Self::NothingToDo => "nothing-to-do",
+            Self::Refused => "refused",
+            Self::RolledBack => "rolled-back",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every event there is.
+    const EVENTS: [Event; 26] = [
+        Event::Began(Start::Deploy),
+        Event::Began(Start::CheckStaging),
+        Event::Began(Start::CheckProduction),
+        Event::Began(Start::RollBack),
+        Event::PlanRefused,
+        Event::NothingToRollBack,
+        Event::Deployed,
+        Event::DeployFailed,
+        Event::StagingPassed,
+        Event::StagingPassedAndStop,
+        Event::StagingFailed,
+        Event::SwapEnded(Claim::Finished),
+        Event::SwapEnded(Claim::Failed),
+        Event::SwapEnded(Claim::Unclear),
+        Event::Observed(Serving::New),
+        Event::Observed(Serving::Old),
+        Event::Observed(Serving::Other),
+        Event::Observed(Serving::Unknown),
+        Event::ProductionPassed,
+        Event::ProductionFailed,
+        Event::OtherSlotGood,
+        Event::OtherSlotBad,
+        Event::RollbackPassed,
+        Event::RollbackFailed,
+        Event::Cancelled,
+        Event::Cancelled,
+    ];
+
+    /// The course that a sequence of events takes; illegal ones are passed over, as
+    /// the loop would never produce them.
+    fn course(choices: &[usize]) -> Vec<(Phase, Event, Phase)> {
+        let mut phase = Phase::Planned;
+        let mut steps = Vec::new();
+        for choice in choices {
+            let legal: Vec<Event> =
+                EVENTS.iter().copied().filter(|event| next(phase, *event).is_ok()).collect();
+            if legal.is_empty() {
+                break;
+            }
+            let event = legal[choice % legal.len()];
+            let after = next(phase, event).expect("it was just found legal");
+            steps.push((phase, event, after));
+            phase = after;
+        }
+        steps
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn every_course_ends_soon(choices in prop::collection::vec(0_usize..26, 30)) {
+            let steps = course(&choices);
+            let last = steps.last().expect("Planned has rows").2;
+            prop_assert!(last.outcome().is_some(), "still in {last:?}");
+            prop_assert!(steps.len() < 20);
+        }
+
+        /// Invariants 1 and 3: production changes by at most one swap and one undo, and
+        /// the call after either is a read.
+        #[test]
+        fn a_swap_goes_out_once_each_way_and_is_followed_by_a_read(
+            choices in prop::collection::vec(0_usize..26, 30),
+        ) {
+            let steps = course(&choices);
+            for way in [Phase::Swapping, Phase::RollingBack] {
+                prop_assert!(steps.iter().filter(|(_, _, after)| *after == way).count() <= 1);
+            }
+            for (before, _, after) in &steps {
+                if matches!(before, Phase::Swapping | Phase::RollingBack) {
+                    prop_assert!(matches!(after, Phase::Observing(_) | Phase::Leaving));
+                }
+            }
+        }
+
+        /// Invariant 2.
+        #[test]
+        fn no_swap_before_staging_passed(choices in prop::collection::vec(0_usize..26, 30)) {
+            for (before, event, after) in course(&choices) {
+                if after == Phase::Swapping {
+                    prop_assert_eq!((before, event), (Phase::CheckingStaging, Event::StagingPassed));
+                }
+            }
+        }
+
+        /// Invariants 4 and 5: going back is preceded by a read that says the new build
+        /// serves, and by a good look at the other slot.
+        #[test]
+        fn going_back_looks_first(choices in prop::collection::vec(0_usize..26, 30)) {
+            let steps = course(&choices);
+            for (position, (before, event, after)) in steps.iter().enumerate() {
+                if *after == Phase::RollingBack {
+                    prop_assert_eq!((*before, *event), (Phase::LookingAtOtherSlot, Event::OtherSlotGood));
+                    prop_assert_eq!(steps[position - 1].1, Event::Observed(Serving::New));
+                }
+            }
+        }
+
+        /// Invariant 6: an outcome that names a build rests on a read or a proof of it.
+        #[test]
+        fn an_outcome_rests_on_what_was_read(choices in prop::collection::vec(0_usize..26, 30)) {
+            let steps = course(&choices);
+            let outcome = steps.last().and_then(|(_, _, after)| after.outcome()).expect("it ends");
+            let swapped = steps.iter().any(|(phase, ..)| *phase == Phase::Swapping);
+            let said = |event: Event| steps.iter().any(|step| step.1 == event);
+            match outcome {
+                Outcome::Released => prop_assert!(said(Event::ProductionPassed)),
+                Outcome::RolledBack => {
+                    prop_assert!(said(Event::Observed(Serving::Old)) && said(Event::RollbackPassed));
+                }
+                Outcome::Refused => prop_assert!(!swapped || said(Event::Observed(Serving::Old))),
+                Outcome::Staged => prop_assert!(!swapped && said(Event::StagingPassedAndStop)),
+                Outcome::NothingToDo => prop_assert!(!swapped),
+                Outcome::Stuck => {}
+            }
+        }
+
+        /// Invariant 8: there is always a row for being cancelled, until it is over.
+        #[test]
+        fn every_phase_can_be_cancelled(choices in prop::collection::vec(0_usize..26, 0..30)) {
+            for (phase, ..) in course(&choices) {
+                prop_assert!(next(phase, Event::Cancelled).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn an_ended_release_refuses_every_event() {
+        for event in EVENTS {
+            assert!(next(Phase::Ended(Outcome::Released), event).is_err());
+        }
+    }
+}
