@@ -1,0 +1,20 @@
+//! Is this URL serving what we expect: the checks of `slotway.yml`, whether every
+//! instance is ready, and the watch on production around the swap.
+//!
+//! Owns what a check is, how it is read, run and judged. Must not decide what
+//! follows from a verdict, and must not read the environment, print or exit: HTTP
+//! client, deadline and the environment of commands come from the caller.
+
+pub mod file;
+pub mod ready;
+pub mod run;
+pub mod spec;
+pub mod verdict;
+pub mod watch;
+
+pub use file::{ConfigFile, ConfigProblem, read};
+pub use ready::{InstanceReady, ReadyProgress, ReadySettings, wait_ready};
+pub use run::{CheckOutcome, CheckProgress, Target, deciding_verdict, prove, run_all};
+pub use spec::{Check, Limits, Soak, Watch};
+pub use verdict::{Verdict, worst};
+pub use watch::{PhaseReport, Sample, WatchHandle, WatchPhase, WatchReport, start_watch};
