@@ -1,1 +1,367 @@
+//! The heart: carries a plan out, phase by phase, and says how it ended.
+//!
+//! Owns the loop around the table in [`machine`] and the order of calls in every
+//! phase. Speaks to Azure and to the app, never to the host that runs Slotway:
+//! what happens goes into the [`journal`], what merely moves to a progress callback.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch as signal;
+
+pub mod check;
+pub mod deploy;
+pub mod journal;
 pub mod machine;
+pub mod observe;
+pub mod swap;
+
+use crate::azure::{ResourceManager, SitePath};
+use crate::checks::file::ConfigFile;
+use crate::checks::ready::ReadyProgress;
+use crate::checks::run::CheckProgress;
+use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
+use crate::facts::{Build, Facts};
+use crate::names::{ReleaseId, SlotName};
+use crate::plan::Plan;
+use journal::{Event, Journal};
+use machine::{Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving, Start};
+use observe::{Before, Observation};
+
+/// How long the last read of a cancelled run may take.
+const LAST_READ: Duration = Duration::from_millis(1500);
+/// How long Azure is read after a swap's end until it says what production serves.
+const READ_BACK: Duration = Duration::from_secs(120);
+
+/// The package, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The file.
+    pub path: PathBuf,
+    /// OneDeploy's `type`.
+    pub package_type: String,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its digest, in hex.
+    pub sha256: String,
+    /// Where it goes, below the app's root.
+    pub target_path: Option<String>,
+    /// Whether files that are not in it are removed.
+    pub clean: Option<bool>,
+    /// Whether the app is restarted.
+    pub restart: Option<bool>,
+}
+
+/// What moves while something is waited for; not kept.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// Bytes handed to the connection.
+    Uploading {
+        /// So far.
+        sent: u64,
+        /// In all.
+        total: u64,
+    },
+    /// Kudu's words about the deployment; foreign text.
+    Deploying(String),
+    /// Instances that are waited for.
+    Ready(ReadyProgress),
+    /// Checks that run.
+    Checking(CheckProgress),
+}
+
+/// Everything a release needs, read and decided before it begins.
+pub struct Release<'a> {
+    /// The resource manager, signed in.
+    pub azure: &'a ResourceManager,
+    /// The app.
+    pub path: &'a SitePath,
+    /// The slot to go through.
+    pub staging: SlotName,
+    /// Checks, watch and limits.
+    pub config: &'a ConfigFile,
+    /// What was true at the beginning.
+    pub facts: &'a Facts,
+    /// What will be done.
+    pub plan: &'a Plan,
+    /// The package, where one is deployed.
+    pub package: Option<&'a Package>,
+    /// Ids of the workers.
+    pub instances: Vec<String>,
+    /// The environment of `run:` checks.
+    pub environment: Vec<(String, String)>,
+    /// Becomes true when the run is asked to stop.
+    pub cancelled: signal::Receiver<bool>,
+    /// Where progress goes.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+/// What the release learns on its way.
+struct State {
+    before: Before,
+    release: Option<ReleaseId>,
+    watch: Option<WatchHandle>,
+    last: Option<Observation>,
+}
+
+impl State {
+    fn new(release: &Release<'_>) -> Self {
+        let unknown = || Build::Unreadable("there is no such slot".to_owned());
+        let production = &release.facts.production;
+        let staging = release.facts.staging.as_ref();
+        let staging_build = staging.map_or_else(unknown, |slot| slot.build.clone());
+        let staging_content = staging.and_then(|slot| slot.content_id.clone());
+        // A plan that begins in production finds the new build there already.
+        let swapped = matches!(release.plan.start, Start::CheckProduction | Start::RollBack);
+        let (old, new) = if swapped {
+            (staging_build, production.build.clone())
+        } else {
+            (production.build.clone(), staging_build)
+        };
+        let (old_content, new_content) = if swapped {
+            (staging_content, production.content_id.clone())
+        } else {
+            (production.content_id.clone(), staging_content)
+        };
+        let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
+        Self { before, release: release.plan.release.clone(), watch: None, last: None }
+    }
+
+    fn mark(&self, phase: WatchPhase) {
+        if let Some(watch) = &self.watch {
+            watch.mark(phase);
+        }
+    }
+}
+
+/// Carries the plan out.
+///
+/// # Errors
+///
+/// [`IllegalEvent`] for a bug in the loop: the table has no row for what it did.
+pub async fn run(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Outcome, IllegalEvent> {
+    let mut state = State::new(release);
+    if release.plan.swaps && release.config.watch.rate > 0 {
+        let client = release.azure.http().client();
+        state.watch = Some(start_watch(client, &release.facts.production.url, &release.config.watch));
+    }
+    let mut phase = Phase::Planned;
+    let mut event = Step::Began(release.plan.start);
+    let outcome = loop {
+        phase = machine::next(phase, event)?;
+        journal.add(Event::Moved { because: event, phase });
+        if let Some(outcome) = phase.outcome() {
+            break outcome;
+        }
+        event = step(release, &mut state, phase, journal).await;
+    };
+    if let Some(watch) = state.watch.take() {
+        journal.add(Event::Watched(Box::new(watch.stop().await)));
+    }
+    let (production, staging) = last_seen(release, &state);
+    journal.add(Event::Ended { outcome, production, staging });
+    Ok(outcome)
+}
+
+/// One phase, or its interruption.
+async fn step(release: &Release<'_>, state: &mut State, phase: Phase, journal: &mut Journal<'_>) -> Step {
+    if phase == Phase::Leaving {
+        return leave(release, state, journal).await;
+    }
+    let mut cancelled = release.cancelled.clone();
+    tokio::select! {
+        biased;
+        _ = cancelled.wait_for(|stop| *stop) => {
+            journal.fail(
+                format!("cancelled in the phase \"{}\"", phase.words()),
+                vec!["see what is left with: slotway status".to_owned()],
+            );
+            Step::Cancelled
+        }
+        event = work(release, state, phase, journal) => event,
+    }
+}
+
+async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &mut Journal<'_>) -> Step {
+    match phase {
+        Phase::Deploying => deploy(release, state, journal).await,
+        Phase::CheckingStaging => check_staging(release, state, journal).await,
+        Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
+        Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
+        Phase::Observing(direction) => observe_swap(release, state, direction, journal).await,
+        Phase::LookingBack => look_back(release, state, journal).await,
+        Phase::CheckingProduction => {
+            if check::production(release, state.release.as_ref(), journal).await {
+                Step::ProductionPassed
+            } else {
+                Step::ProductionFailed
+            }
+        }
+        Phase::LookingAtOtherSlot => {
+            if check::other_slot(release, journal).await {
+                Step::OtherSlotGood
+            } else {
+                Step::OtherSlotBad
+            }
+        }
+        Phase::CheckingRollback => {
+            if check::rolled_back(release, journal).await {
+                Step::RollbackPassed
+            } else {
+                Step::RollbackFailed
+            }
+        }
+        // The loop never works in these: the table would refuse whatever followed.
+        Phase::Planned | Phase::Leaving | Phase::Ended(_) => Step::Cancelled,
+    }
+}
+
+async fn deploy(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    match deploy::deploy(release, journal).await {
+        Ok(id) => {
+            state.before.new = Build::Deployment(id.clone());
+            state.release = Some(id);
+            Step::Deployed
+        }
+        Err(error) => {
+            journal.fail(&error, error.help());
+            Step::DeployFailed
+        }
+    }
+}
+
+/// Proves staging, and last of all reads both slots again: an approval may have
+/// taken hours, another pipeline a second.
+async fn check_staging(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    if !check::staging(release, state.release.as_ref(), journal).await {
+        return Step::StagingFailed;
+    }
+    match check::last_look(release, &state.before).await {
+        Ok(before) => state.before = before,
+        Err(cause) => {
+            journal.fail(cause, vec!["run again".to_owned()]);
+            return Step::StagingFailed;
+        }
+    }
+    if release.plan.swaps { Step::StagingPassed } else { Step::StagingPassedAndStop }
+}
+
+async fn swap(
+    release: &Release<'_>,
+    state: &mut State,
+    direction: Direction,
+    journal: &mut Journal<'_>,
+) -> Step {
+    state.mark(WatchPhase::During);
+    let limit = release.config.limits.swap;
+    journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
+    let ending = swap::swap(release, direction, &state.before, limit, journal).await;
+    if let Some((cause, help)) = ending.trouble {
+        journal.fail(cause, help);
+    }
+    Step::SwapEnded(ending.claim)
+}
+
+async fn observe_swap(
+    release: &Release<'_>,
+    state: &mut State,
+    direction: Direction,
+    journal: &mut Journal<'_>,
+) -> Step {
+    let wanted = match direction {
+        Direction::Forward => Serving::New,
+        Direction::Back => Serving::Old,
+    };
+    // A swap that claims to have ended well is given time to show; a failed one
+    // shows what it left at once.
+    let claimed_well = !journal_failed_last(journal);
+    let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
+    let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
+    state.mark(WatchPhase::After);
+    let serving = note(state, observation, journal);
+    if serving != wanted && claimed_well {
+        journal.fail(
+            format!("the swap was reported to be done, but production serves {}", words(serving)),
+            vec!["look at both slots: slotway status".to_owned()],
+        );
+    }
+    Step::Observed(serving)
+}
+
+async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    let observation = observe::observe(release, &state.before, None, READ_BACK).await;
+    // The swap back must be told from the one before it.
+    if let Ok(site) = release.azure.site(release.path, &SlotName::production()).await {
+        state.before.last_swap = site.properties.slot_swap_status;
+    }
+    let serving = note(state, observation, journal);
+    if matches!(serving, Serving::Other | Serving::Unknown) {
+        journal.fail(
+            format!("before rolling back, production was found to serve {}", words(serving)),
+            vec!["look at both slots: slotway status".to_owned()],
+        );
+    }
+    Step::Observed(serving)
+}
+
+async fn leave(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    let read = tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await;
+    match read {
+        Ok(observation) => {
+            let serving = note(state, observation, journal);
+            journal.warn("a swap may still be under way; it cannot be called back");
+            Step::Observed(serving)
+        }
+        Err(_) => {
+            journal.warn("Azure did not say in time what production serves");
+            Step::Observed(Serving::Unknown)
+        }
+    }
+}
+
+fn note(state: &mut State, observation: Observation, journal: &mut Journal<'_>) -> Serving {
+    if let Some(trouble) = &observation.trouble {
+        journal.warn(trouble);
+    }
+    let serving = observation.serving;
+    journal.add(Event::Observed {
+        serving,
+        production: production_words(state, &observation),
+        staging: observation.staging.to_string(),
+    });
+    state.last = Some(observation);
+    serving
+}
+
+/// Where the record could not be read, ARM's content id may still have told which build it is.
+fn production_words(state: &State, observation: &Observation) -> String {
+    match (&observation.production, observation.serving) {
+        (Build::Unreadable(_), Serving::New) => state.before.new.to_string(),
+        (Build::Unreadable(_), Serving::Old) => state.before.old.to_string(),
+        (build, _) => build.to_string(),
+    }
+}
+
+fn last_seen(release: &Release<'_>, state: &State) -> (String, String) {
+    if let Some(observation) = &state.last {
+        return (production_words(state, observation), observation.staging.to_string());
+    }
+    let staging = state.release.as_ref().map(ToString::to_string);
+    let was = release.facts.staging.as_ref().map(|slot| slot.build.to_string());
+    (release.facts.production.build.to_string(), staging.or(was).unwrap_or_default())
+}
+
+fn journal_failed_last(journal: &Journal<'_>) -> bool {
+    journal.entries().iter().rev().take_while(|entry| !matches!(entry.event, Event::SwapSent { .. })).any(
+        |entry| matches!(&entry.event, Event::SwapEnded { claim, .. } if *claim != machine::Claim::Finished),
+    )
+}
+
+fn words(serving: Serving) -> &'static str {
+    match serving {
+        Serving::New => "the new build",
+        Serving::Old => "the old build",
+        Serving::Other => "neither the old nor the new build: somebody else was at work",
+        Serving::Unknown => "a build that Azure does not tell",
+    }
+}

@@ -1,0 +1,197 @@
+//! Proving a slot: every instance answers, the checks pass, and Azure says that it
+//! is this build.
+//!
+//! Owns the order of these proofs on each side. Must not decide what a failed proof
+//! leads to.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::journal::{Event, Journal};
+use super::observe::Before;
+use super::{Progress, Release};
+use crate::azure::credential::ENOUGH_TIME_LEFT;
+use crate::checks::ready::{InstanceReady, ReadySettings, wait_ready};
+use crate::checks::run::{CheckOutcome, Target, deciding_verdict, prove, run_all};
+use crate::checks::spec::Check;
+use crate::checks::verdict::{Verdict, worst};
+use crate::facts::{self, Build, SlotFacts};
+use crate::names::{ReleaseId, SlotName};
+
+/// How long the slot that is gone back to is given to answer: it ran a minute ago.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Staging: every instance answers, then the checks.
+pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
+    let Some(slot) = &release.facts.staging else { return false };
+    let target = target(release, slot, id);
+    if !ready(release, &target, release.config.limits.ready, journal).await {
+        return false;
+    }
+    let limit = release.config.limits.checks;
+    journal.add(Event::Waiting { what: format!("the checks of {}", slot.slot), limit });
+    let checks = checks_for(release, &slot.slot);
+    let progress = |progress| (release.progress)(Progress::Checking(progress));
+    let client = release.azure.http().client();
+    let outcomes = run_all(client, &checks, &target, Instant::now() + limit, &progress).await;
+    judge(&target, outcomes, journal)
+}
+
+/// Production: every instance answers, then the checks, again and again for the
+/// asked time.
+pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
+    let target = target(release, &release.facts.production, id);
+    if !ready(release, &target, release.config.limits.ready, journal).await {
+        return false;
+    }
+    let limit = release.config.limits.checks;
+    journal.add(Event::Waiting { what: "the checks of production".to_owned(), limit });
+    let checks = checks_for(release, &target.slot);
+    let progress = |progress| (release.progress)(Progress::Checking(progress));
+    let soak = &release.config.production;
+    let client = release.azure.http().client();
+    let outcomes = prove(client, &checks, &target, soak, Instant::now() + limit, &progress).await;
+    judge(&target, outcomes, journal)
+}
+
+/// The slot where the old build lies: going back to it must not make things worse.
+pub async fn other_slot(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
+    let Some(slot) = &release.facts.staging else { return false };
+    let target = target(release, slot, None);
+    let good = ready(release, &target, LOOK, journal).await;
+    if !good {
+        journal.fail(
+            format!("{} is bad too, so going back there would not help", slot.slot),
+            vec!["decide by hand: fix forward, or swap back with: az webapp deployment slot swap".to_owned()],
+        );
+    }
+    good
+}
+
+/// Production after the rollback: the old build answers on every instance. The
+/// checks of the new build are not asked of it.
+pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
+    let target = target(release, &release.facts.production, None);
+    ready(release, &target, release.config.limits.ready, journal).await
+}
+
+/// The last look before the swap: staging serves this build, production still the
+/// old one, nobody else is at work, and the sign-in lasts for a swap and a rollback.
+///
+/// # Errors
+///
+/// What forbids the swap, in words.
+pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, String> {
+    let credential = release.azure.credential();
+    let token = credential.token().await.map_err(|error| error.to_string())?;
+    if token.expires_on - OffsetDateTime::now_utc() < ENOUGH_TIME_LEFT {
+        credential.forget();
+        credential.token().await.map_err(|error| error.to_string())?;
+    }
+    let production_name = SlotName::production();
+    let (production, staging) = tokio::join!(
+        facts::read_slot(release.azure, release.path, &production_name),
+        facts::read_slot(release.azure, release.path, &release.staging),
+    );
+    let production = production.map_err(|error| error.to_string())?;
+    let staging = staging.map_err(|error| error.to_string())?;
+    if !staging.build.is(&before.new) {
+        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new));
+    }
+    let comparable =
+        ![&production.build, &before.old].iter().any(|build| matches!(build, Build::Unreadable(_)));
+    if release.plan.swaps && comparable && !production.build.is(&before.old) {
+        return Err(format!(
+            "production serves {}, and served {} when this began: somebody else was at work",
+            production.build, before.old
+        ));
+    }
+    for slot in [&production, &staging] {
+        if let Some(with) = &slot.prepared_with {
+            return Err(format!("{} has been prepared for a swap with {with} in the meantime", slot.slot));
+        }
+        if let Some(operation) = &slot.operation {
+            return Err(format!("an operation is under way on {}: {operation}", slot.slot));
+        }
+    }
+    Ok(Before {
+        old: production.build,
+        new: staging.build,
+        old_content: production.content_id,
+        new_content: staging.content_id,
+        last_swap: production.last_swap,
+    })
+}
+
+/// Without checks of its own, a slot must answer on its root below 500 on every
+/// instance, which being ready has shown already: there is nothing more to run.
+fn checks_for(release: &Release<'_>, slot: &SlotName) -> Vec<Check> {
+    let given: Vec<Check> =
+        release.config.checks.iter().filter(|check| check.applies_to(slot)).cloned().collect();
+    if given.is_empty() { vec![Check::answers_below_500("/")] } else { given }
+}
+
+fn target(release: &Release<'_>, slot: &SlotFacts, id: Option<&ReleaseId>) -> Target {
+    Target {
+        base_url: slot.url.clone(),
+        slot: slot.slot.clone(),
+        release_id: id.cloned(),
+        instances: release.instances.clone(),
+        environment: release.environment.clone(),
+        working_directory: None,
+    }
+}
+
+async fn ready(release: &Release<'_>, target: &Target, limit: Duration, journal: &mut Journal<'_>) -> bool {
+    let count = target.instances.len().max(1);
+    let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
+    journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
+    let progress = |progress| (release.progress)(Progress::Ready(progress));
+    let client = release.azure.http().client();
+    let settings = ReadySettings::default();
+    let instances = wait_ready(client, target, &settings, Instant::now() + limit, &progress).await;
+    let verdict = worst(instances.iter().map(|instance| instance.verdict));
+    let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
+    journal.add(Event::Ready { slot: target.slot.clone(), instances });
+    if let Some(bad) = bad {
+        journal.fail(
+            format!("{} is not ready: {}", target.slot, describe(&bad)),
+            vec!["look at the container log: az webapp log tail".to_owned()],
+        );
+    }
+    verdict == Verdict::Pass
+}
+
+fn describe(instance: &InstanceReady) -> String {
+    match &instance.instance {
+        Some(name) => {
+            let short: String = name.chars().take(8).collect();
+            format!("instance {short}: {}", instance.detail)
+        }
+        None => instance.detail.clone(),
+    }
+}
+
+fn judge(target: &Target, outcomes: Vec<CheckOutcome>, journal: &mut Journal<'_>) -> bool {
+    let verdict = deciding_verdict(&outcomes);
+    let bad: Vec<CheckOutcome> =
+        outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Pass).cloned().collect();
+    journal.add(Event::Checked { slot: target.slot.clone(), outcomes });
+    for outcome in bad {
+        let words = match outcome.verdict {
+            Verdict::Fail => "failed",
+            Verdict::Error => "could not be measured",
+            Verdict::Inconclusive => "came to no verdict",
+            Verdict::Pass => "passed",
+        };
+        let text = format!("{}: the check \"{}\" {words}: {}", target.slot, outcome.name, outcome.detail);
+        if outcome.critical {
+            journal.fail(text, Vec::new());
+        } else {
+            journal.warn(text);
+        }
+    }
+    verdict == Verdict::Pass
+}

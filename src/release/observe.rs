@@ -1,0 +1,186 @@
+//! Which build does production serve? Read from Azure until it can be told.
+//!
+//! Owns the comparison of what is read now with what was read before. Must not send
+//! anything but reads.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Release;
+use super::machine::Serving;
+use crate::azure::model::{Site, SlotSwapStatus};
+use crate::facts::{self, Build};
+use crate::names::SlotName;
+
+/// Pause between two reads.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What was read before production could change.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The build to go back to.
+    pub old: Build,
+    /// The new build.
+    pub new: Build,
+    /// ARM's word for the old build's content.
+    pub old_content: Option<String>,
+    /// ARM's word for the new build's content.
+    pub new_content: Option<String>,
+    /// The last finished swap, as production had it.
+    pub last_swap: Option<SlotSwapStatus>,
+}
+
+impl Before {
+    /// Which build it is, by the deployment record, or by ARM's content id where the
+    /// record cannot be read. Where both can be read and disagree, it is not known:
+    /// a swap may be half way through.
+    pub fn compare(&self, build: &Build, content: Option<&str>) -> Serving {
+        let by_build = match build {
+            Build::Unreadable(_) => None,
+            build if build.is(&self.new) && !build.is(&self.old) => Some(Serving::New),
+            build if build.is(&self.old) => Some(Serving::Old),
+            _ => Some(Serving::Other),
+        };
+        match (by_build, self.by_content(content)) {
+            (Some(build), Some(content)) if build == content || build == Serving::Other => build,
+            (Some(build), None) => build,
+            (None, Some(content)) => content,
+            _ => Serving::Unknown,
+        }
+    }
+
+    /// Content ids tell only where both sides had one and they differ.
+    pub fn by_content(&self, content: Option<&str>) -> Option<Serving> {
+        let (old, new, now) = (self.old_content.as_deref()?, self.new_content.as_deref()?, content?);
+        match () {
+            () if old == new => None,
+            () if now == new => Some(Serving::New),
+            () if now == old => Some(Serving::Old),
+            () => None,
+        }
+    }
+}
+
+/// What was read of both slots.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// What production serves, compared with before.
+    pub serving: Serving,
+    /// What production serves.
+    pub production: Build,
+    /// What the other slot serves.
+    pub staging: Build,
+    /// Whether an operation is still under way.
+    pub busy: bool,
+    /// Why something could not be read.
+    pub trouble: Option<String>,
+}
+
+impl Observation {
+    fn nothing(trouble: String) -> Self {
+        let unread = Build::Unreadable(trouble.clone());
+        Self {
+            serving: Serving::Unknown,
+            production: unread.clone(),
+            staging: unread,
+            busy: false,
+            trouble: Some(trouble),
+        }
+    }
+}
+
+/// Reads until production's build can be told, nothing is under way and, where one
+/// is wanted, it is the wanted one; or until the deadline, when the last reading counts.
+pub async fn observe(
+    release: &Release<'_>,
+    before: &Before,
+    wanted: Option<Serving>,
+    settle: Duration,
+) -> Observation {
+    let deadline = Instant::now() + settle;
+    let mut pause = PAUSE;
+    loop {
+        let observation = read_both(release, before).await;
+        let telling = match wanted {
+            Some(serving) => observation.serving == serving,
+            None => observation.serving != Serving::Unknown,
+        };
+        if telling && !observation.busy || Instant::now() + pause >= deadline {
+            return observation;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One reading of both slots, in parallel.
+pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
+    let production_name = SlotName::production();
+    let (production, staging) =
+        tokio::join!(read(release, &production_name), read(release, &release.staging));
+    let (site, production) = match production {
+        Ok(found) => found,
+        Err(trouble) => return Observation::nothing(trouble),
+    };
+    let serving = before.compare(&production, site.properties.deployment_id.as_deref());
+    let (busy_there, staging, trouble) = match staging {
+        Ok((slot, build)) => (slot.properties.in_progress_operation_id.is_some(), build, None),
+        Err(trouble) => (false, Build::Unreadable(trouble.clone()), Some(trouble)),
+    };
+    let trouble = trouble.or_else(|| match &production {
+        Build::Unreadable(why) => Some(why.clone()),
+        _ => None,
+    });
+    let busy = busy_there || site.properties.in_progress_operation_id.is_some();
+    Observation { serving, production, staging, busy, trouble }
+}
+
+async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build), String> {
+    let (site, config) =
+        tokio::join!(release.azure.site(release.path, slot), release.azure.web_config(release.path, slot));
+    let site = site.map_err(|error| error.to_string())?;
+    let config = config.unwrap_or_default();
+    let instance = release.instances.first().map(String::as_str);
+    let (build, _) = facts::read_build(release.azure, &site, &config, instance).await;
+    Ok((site, build))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ReleaseId;
+
+    fn deployment(id: &str) -> Build {
+        Build::Deployment(ReleaseId::new(id).expect("well formed"))
+    }
+
+    fn before() -> Before {
+        Before {
+            old: deployment("old"),
+            new: deployment("new"),
+            old_content: Some("site".to_owned()),
+            new_content: Some("site__1a2b".to_owned()),
+            last_swap: None,
+        }
+    }
+
+    #[test]
+    fn the_record_and_the_content_id_must_agree() {
+        let before = before();
+        assert_eq!(before.compare(&deployment("new"), Some("site__1a2b")), Serving::New);
+        assert_eq!(before.compare(&deployment("old"), Some("site")), Serving::Old);
+        assert_eq!(before.compare(&deployment("new"), Some("site")), Serving::Unknown);
+        assert_eq!(before.compare(&deployment("third"), Some("site")), Serving::Other);
+    }
+
+    #[test]
+    fn one_of_them_is_enough_when_the_other_cannot_be_read() {
+        let unread = Build::Unreadable("no SCM".to_owned());
+        assert_eq!(before().compare(&unread, Some("site__1a2b")), Serving::New);
+        assert_eq!(before().compare(&deployment("old"), None), Serving::Old);
+        assert_eq!(before().compare(&unread, None), Serving::Unknown);
+        assert_eq!(before().compare(&unread, Some("site__ffff")), Serving::Unknown);
+    }
+}

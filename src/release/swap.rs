@@ -1,0 +1,218 @@
+//! The swap: sent once, its end learnt as soon as it is true.
+//!
+//! Owns the one request that changes production, and the waiting for its end by two
+//! signals at once: the operation, at the pace it asks for, and the site's own swap
+//! status, read cheaply. Must not judge what production serves.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use tokio::time::Instant;
+
+use super::Release;
+use super::journal::{Event, Journal, Learnt};
+use super::machine::{Claim, Direction};
+use super::observe::Before;
+use crate::azure::AzureError;
+use crate::azure::operation::{self, Reading};
+use crate::http::SendError;
+use crate::names::SlotName;
+
+/// What every Azure client waits where the server says nothing (arm-app-service §6).
+const POLL_PAUSE: Duration = Duration::from_secs(15);
+/// Pauses between looks at the site: often while a swap may be short.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+const LATER_LOOK: Duration = Duration::from_millis(800);
+
+/// How a swap ended, as far as answers go.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// What is claimed.
+    pub claim: Claim,
+    /// How it became known.
+    pub learnt: Learnt,
+    /// Why it failed or is unclear, and what to do.
+    pub trouble: Option<(String, Vec<String>)>,
+}
+
+impl Ending {
+    fn unclear(reason: String) -> Self {
+        Self { claim: Claim::Unclear, learnt: Learnt::Answer, trouble: Some((reason, Vec::new())) }
+    }
+}
+
+/// Swaps and waits for the end. Whatever comes back, the next thing to do is to observe.
+pub async fn swap(
+    release: &Release<'_>,
+    direction: Direction,
+    before: &Before,
+    limit: Duration,
+    journal: &mut Journal<'_>,
+) -> Ending {
+    let started = Instant::now();
+    journal.add(Event::SwapSent { direction });
+    let production = SlotName::production();
+    let ending = match release.azure.swap(release.path, &release.staging, &production).await {
+        Ok(answer) => match operation::read(&answer) {
+            Reading::Running { location, retry_after } => {
+                let wait = Wait { release, direction, before, deadline: started + limit };
+                wait.until_the_end(location, retry_after).await
+            }
+            // 200 at once: done, seen for trivial swaps.
+            Reading::Succeeded => Ending { claim: Claim::Finished, learnt: Learnt::Answer, trouble: None },
+            Reading::Failed(refusal) => failed(Learnt::Answer, &refusal),
+            Reading::Unclear(reason) => Ending::unclear(reason),
+        },
+        Err(AzureError::Call { source: SendError::Unclear(why), doing }) => {
+            // It may be under way: its end shows on the site, or does not come.
+            let wait = Wait { release, direction, before, deadline: started + limit };
+            let mut ending = wait.for_the_site_alone().await;
+            ending.trouble.get_or_insert((format!("could not {doing}: {why}"), Vec::new()));
+            ending
+        }
+        Err(error) => Ending {
+            claim: Claim::Failed,
+            learnt: Learnt::Answer,
+            trouble: Some((error.to_string(), help_for(&error))),
+        },
+    };
+    journal.add(Event::SwapEnded {
+        direction,
+        claim: ending.claim,
+        learnt: ending.learnt,
+        elapsed: started.elapsed(),
+    });
+    ending
+}
+
+struct Wait<'a> {
+    release: &'a Release<'a>,
+    direction: Direction,
+    before: &'a Before,
+    deadline: Instant,
+}
+
+impl Wait<'_> {
+    async fn until_the_end(&self, location: Option<Url>, retry_after: Option<Duration>) -> Ending {
+        let Some(location) = location else {
+            // 202 without a place to ask: the site itself has to tell.
+            return self.for_the_site_alone().await;
+        };
+        tokio::select! {
+            ending = self.poll(location, retry_after) => ending,
+            ending = self.watch_site() => ending,
+            () = tokio::time::sleep_until(self.deadline) => self.timed_out(),
+        }
+    }
+
+    /// After a lost answer: the site's status is looked at for as long as a swap
+    /// that was carried out could take to show, then observing decides.
+    async fn for_the_site_alone(&self) -> Ending {
+        tokio::select! {
+            ending = self.watch_site() => ending,
+            ending = self.idle() => ending,
+            () = tokio::time::sleep_until(self.deadline) => self.timed_out(),
+        }
+    }
+
+    fn timed_out(&self) -> Ending {
+        Ending::unclear("the swap had not ended when its limit was over; it was not cancelled".to_owned())
+    }
+
+    async fn poll(&self, mut location: Url, mut retry_after: Option<Duration>) -> Ending {
+        loop {
+            tokio::time::sleep(retry_after.unwrap_or(POLL_PAUSE)).await;
+            let answer = match self.release.azure.poll(&location).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::debug!(%error, "the operation could not be polled");
+                    continue;
+                }
+            };
+            match operation::read(&answer) {
+                Reading::Running { location: next, retry_after: wish } => {
+                    location = next.unwrap_or(location);
+                    retry_after = wish;
+                }
+                Reading::Succeeded => {
+                    return Ending { claim: Claim::Finished, learnt: Learnt::Operation, trouble: None };
+                }
+                Reading::Failed(refusal) => return failed(Learnt::Operation, &refusal),
+                // One poll may say nonsense while the operation goes on; the site tells.
+                Reading::Unclear(reason) => tracing::debug!(reason, "an unclear poll"),
+            }
+        }
+    }
+
+    /// Looks at production until its swap status is newer than before and its content
+    /// has changed sides: then the swap has ended.
+    async fn watch_site(&self) -> Ending {
+        let mut pause = FIRST_LOOK;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = if pause < LATER_LOOK { pause + FIRST_LOOK } else { LATER_LOOK };
+            let Ok(site) = self.release.azure.glance(self.release.path, &SlotName::production()).await else {
+                continue;
+            };
+            let status = site.properties.slot_swap_status;
+            let newer = status.is_some() && status != self.before.last_swap;
+            let wanted = match self.direction {
+                Direction::Forward => super::machine::Serving::New,
+                Direction::Back => super::machine::Serving::Old,
+            };
+            let content = self.before.by_content(site.properties.deployment_id.as_deref());
+            if newer && content.is_none_or(|serving| serving == wanted) {
+                return Ending { claim: Claim::Finished, learnt: Learnt::SiteStatus, trouble: None };
+            }
+        }
+    }
+
+    /// Ends once neither slot shows an operation for the settle time. Azure shows one only
+    /// sometimes (seen-in-recordings 4), so quiet proves nothing; it only ends the wait.
+    async fn idle(&self) -> Ending {
+        let settle = self.release.config.limits.settle;
+        tokio::time::sleep(settle).await;
+        Ending::unclear(format!("no sign of the swap on the site within {} s", settle.as_secs()))
+    }
+}
+
+fn failed(learnt: Learnt, refusal: &crate::http::Refusal) -> Ending {
+    Ending {
+        claim: Claim::Failed,
+        learnt,
+        trouble: Some((format!("the swap failed: {refusal}"), swap_help(&refusal.to_string()))),
+    }
+}
+
+fn help_for(error: &AzureError) -> Vec<String> {
+    let specific = swap_help(&error.to_string());
+    if specific.is_empty() { error.help() } else { specific }
+}
+
+/// Known refusals of a swap and their remedies (arm-app-service §9).
+fn swap_help(text: &str) -> Vec<String> {
+    let text = text.to_ascii_lowercase();
+    let help = [
+        (
+            "did not respond to http ping",
+            "the slot did not answer the platform's warm-up over plain HTTP: look at WEBSITE_SWAP_WARMUP_PING_PATH, HTTPS-only redirects and the container log",
+        ),
+        (
+            "worker process",
+            "the app crashed at its start with production's slot settings: look at the container log",
+        ),
+        (
+            "warmup requests",
+            "the app starts too slowly: raise WEBSITES_CONTAINER_START_TIME_LIMIT or make it start faster",
+        ),
+        ("allocation of vm instances", "the plan was scaled during the swap: run again"),
+        (
+            "another operation is in progress",
+            "another swap or deployment is under way on the app: wait for its end, then run again",
+        ),
+        ("prepared for swap", "a swap with preview is pending: complete or cancel it first"),
+        ("site authentication enabled", "swap with preview cannot be used with App Service authentication"),
+        ("exclusive lock", "another change of the site or its plan is under way: run again"),
+    ];
+    help.iter().filter(|(words, _)| text.contains(words)).map(|(_, help)| (*help).to_owned()).collect()
+}
