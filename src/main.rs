@@ -1,3 +1,5 @@
-//! The program: runtime and exit code.
+//! The program: everything is in the library's composition root.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    slotway::cli::main()
+}

@@ -1,0 +1,121 @@
+//! The verbs, and the composition root: the only room that knows every other.
+//!
+//! Owns the command line, the reading of the environment, standard output and the
+//! exit code. What the verbs do is in the rooms below.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use tokio::sync::watch;
+
+mod arguments;
+mod check;
+mod context;
+mod emulator;
+mod look;
+mod rehearse;
+mod run;
+
+use context::{Context, Output};
+
+use crate::error::Error;
+use crate::plan::Verb;
+
+/// Runs the program with the process's arguments, environment and streams.
+pub fn main() -> ExitCode {
+    let matches = arguments::command().get_matches();
+    start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return conclude(Err(Error::Runtime(error))),
+    };
+    let result = runtime.block_on(dispatch(&matches));
+    // A blocked reader of a dead file system must not hold the exit back.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    conclude(result)
+}
+
+async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
+    let Some((verb, matches)) = matches.subcommand() else { return Ok(2) };
+    let cancelled = signals();
+    match verb {
+        "emulator" => emulator::serve(matches, cancelled).await,
+        "rehearse" => rehearse::rehearse(matches, cancelled).await,
+        verb => {
+            let context = Context::from_process(matches, cancelled)?;
+            let result = perform(verb, &context).await;
+            context.finish(result, verb)
+        }
+    }
+}
+
+/// One verb in a context that may be the process's or a rehearsal's.
+async fn perform(verb: &str, context: &Context) -> Result<u8, Error> {
+    match verb {
+        "release" => run::change(context, Verb::Release).await,
+        "deploy" => run::change(context, Verb::Deploy).await,
+        "swap" => run::change(context, Verb::Swap).await,
+        "rollback" => run::change(context, Verb::Rollback).await,
+        "check" => check::check(context).await,
+        "status" => look::status(context).await,
+        _ => look::plan(context).await,
+    }
+}
+
+/// Becomes true at SIGINT or SIGTERM; a second one ends the process at once.
+fn signals() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        let _ = sender.send(true);
+        wait_for_signal().await;
+        #[expect(clippy::exit, reason = "a second signal asks for nothing but the end")]
+        std::process::exit(130);
+    });
+    receiver
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Diagnostics go to standard error, as much as `SLOTWAY_LOG` asks for.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SLOTWAY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// Says an error that no verb has said yet, and turns the result into the exit code.
+fn conclude(result: Result<u8, Error>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            context::say_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Where the result of a verb goes.
+fn output(matches: &clap::ArgMatches) -> Output {
+    match matches.get_one::<String>("output").map(String::as_str) {
+        Some("json") => Output::Json,
+        _ => Output::Text,
+    }
+}

@@ -1,0 +1,159 @@
+//! The verb `rehearse`: the true verbs on an emulator in this process.
+//!
+//! The emulator and the release share nothing but loopback connections: the release
+//! signs in, reads the metadata document and swaps over TLS, as it does on Azure.
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use tokio::sync::watch;
+
+use super::context::{Context, problem, write_file};
+use super::{emulator, perform};
+use crate::emulator::Emulator;
+use crate::emulator::Ready;
+use crate::error::Error;
+use crate::http::Network;
+use crate::inputs::{INPUTS, Needs, Raw, Source};
+use crate::plan::Verb;
+use crate::release::journal::Conclusion;
+
+/// The example app, so that the binary rehearses wherever it lies.
+const STOREFRONT: [(&str, &str); 7] = [
+    ("v1/index.html", include_str!("../../examples/storefront/v1/index.html")),
+    ("v1/version.json", include_str!("../../examples/storefront/v1/version.json")),
+    ("v1/health.json", include_str!("../../examples/storefront/v1/health.json")),
+    ("v2/index.html", include_str!("../../examples/storefront/v2/index.html")),
+    ("v2/version.json", include_str!("../../examples/storefront/v2/version.json")),
+    ("v2/health.json", include_str!("../../examples/storefront/v2/health.json")),
+    ("slotway.yml", include_str!("../../examples/storefront/slotway.yml")),
+];
+
+/// Starts the emulator, runs the verb, and leaves nothing behind.
+pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
+    let folder = tempfile::tempdir()?;
+    let storefront = unpack_storefront(folder.path())?;
+    let seed = emulator::Seed::read(matches, &storefront)?;
+    let release = seed.release.clone();
+    let emulator = emulator::start(seed, folder.path()).await?;
+    let result = on(&emulator, release, &storefront, matches, cancelled.clone()).await;
+    if matches.get_flag("keep") {
+        keep(emulator.ready(), cancelled).await;
+    }
+    emulator.shutdown().await;
+    // An error here would be about a folder that the system clears anyway.
+    let _ = folder.close();
+    result
+}
+
+async fn on(
+    emulator: &Emulator,
+    release: Option<(PathBuf, Option<PathBuf>)>,
+    storefront: &Path,
+    matches: &ArgMatches,
+    cancelled: watch::Receiver<bool>,
+) -> Result<u8, Error> {
+    let ready = emulator.ready();
+    let verb = matches.get_one::<String>("verb").map_or("release", String::as_str);
+    let mut raw = Raw::default();
+    for input in INPUTS {
+        if let Ok(Some(value)) = matches.try_get_one::<String>(input.name) {
+            raw.offer(input.name, value.clone(), Source::Flag);
+        }
+    }
+    offer_connection(&mut raw, ready);
+    offer_release(&mut raw, release, storefront);
+    prepare(&mut raw, verb, matches, ready, &cancelled).await?;
+    let context = context(raw, matches, ready, cancelled)?;
+    let result = perform(verb, &context).await;
+    context.finish(result, verb)
+}
+
+fn context(
+    raw: Raw,
+    matches: &ArgMatches,
+    ready: &Ready,
+    cancelled: watch::Receiver<bool>,
+) -> Result<Context, Error> {
+    let mut context = Context::new(raw, matches, cancelled)?;
+    let certificates = std::fs::read(&ready.ca_file)?;
+    context.network = Network { certificates: Some(certificates), local: true };
+    Ok(context)
+}
+
+/// `swap` needs a deployed release and `rollback` a swapped one: the true verbs make
+/// them first.
+async fn prepare(
+    raw: &mut Raw,
+    verb: &str,
+    matches: &ArgMatches,
+    ready: &Ready,
+    cancelled: &watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let first = match verb {
+        "swap" => Verb::Deploy,
+        "rollback" => Verb::Release,
+        _ => return Ok(()),
+    };
+    let context = context(raw.clone(), matches, ready, cancelled.clone())?;
+    context.terminal.say(&[format!("first {}, so that there is something to {verb}", first.word())]);
+    let inputs = context.inputs(Needs::Change(first))?;
+    let (_, entries) = super::run::journaled(&context, first, &inputs).await?;
+    context.terminal.finish();
+    if let Some(release) = Conclusion::of(&entries).release {
+        raw.offer("release-id", release.as_str(), Source::Rehearsal);
+    }
+    Ok(())
+}
+
+fn offer_connection(raw: &mut Raw, ready: &Ready) {
+    let mut offer = |name, value: &str| raw.offer(name, value, Source::Rehearsal);
+    offer("environment", "AzureStack");
+    offer("resource-manager-url", &ready.resource_manager);
+    offer("tenant-id", &ready.tenant_id);
+    offer("client-id", &ready.client_id);
+    offer("client-secret", &ready.client_secret);
+    offer("subscription-id", &ready.subscription_id);
+    offer("resource-group-name", &ready.resource_group);
+    offer("app-name", &ready.app_name);
+    offer("slot-name", "staging");
+}
+
+/// What the flags leave open: the scenario's release, else the storefront's second
+/// version with its own checks.
+fn offer_release(raw: &mut Raw, release: Option<(PathBuf, Option<PathBuf>)>, storefront: &Path) {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    if let Some((package, config)) = release {
+        raw.offer("package", text(&package), Source::Rehearsal);
+        if let Some(config) = config {
+            raw.offer("config", text(&config), Source::Rehearsal);
+        }
+    }
+    if raw.get("package").is_none() {
+        raw.offer("package", text(&storefront.join("v2")), Source::Rehearsal);
+        raw.offer("config", text(&storefront.join("slotway.yml")), Source::Rehearsal);
+    }
+}
+
+pub(super) fn unpack_storefront(folder: &Path) -> Result<PathBuf, Error> {
+    let storefront = folder.join("storefront");
+    for (name, text) in STOREFRONT {
+        let path = storefront.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| problem("rehearse", error))?;
+        }
+        write_file(&path, text)?;
+    }
+    Ok(storefront)
+}
+
+async fn keep(ready: &Ready, mut cancelled: watch::Receiver<bool>) {
+    let mut text = String::from("\nthe emulator stays up until Ctrl-C; open in a browser:\n");
+    for (slot, urls) in &ready.slots {
+        text.push_str(&format!("  {slot:<11} {}\n", urls.url));
+    }
+    text.push_str(&format!("  its certificate authority: {}\n", ready.ca_file.display()));
+    super::context::write_error_out(&text);
+    // The sender lives as long as the process: only a signal ends this.
+    let _ = cancelled.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,210 @@
+//! The verbs that change something: inputs, package and facts, plan, release, report.
+
+use std::path::Path;
+
+use super::context::Context;
+use crate::artifact::{self, Artifact, PackageType};
+use crate::azure::ResourceManager;
+use crate::azure::SitePath;
+use crate::error::{Error, exit_code};
+use crate::facts::{self, Facts, SlotFacts};
+use crate::inputs::{Inputs, Needs};
+use crate::names::ReleaseId;
+use crate::plan::{self, Decision, Order, Plan, Verb};
+use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
+use crate::release::machine::{self, Event as Step, Outcome, Phase};
+use crate::release::{self, Package, Release};
+
+/// Carries out one of the verbs, reports, and gives back the exit code.
+pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
+    let inputs = context.inputs(Needs::Change(verb))?;
+    let (outcome, entries) = journaled(context, verb, &inputs).await?;
+    let code = exit_code(outcome, verb);
+    let next = next_command(&Conclusion::of(&entries), &inputs);
+    context.report(&entries, code, next.as_deref())?;
+    Ok(code)
+}
+
+/// Carries out one of the verbs and gives back what happened.
+pub(super) async fn journaled(
+    context: &Context,
+    verb: Verb,
+    inputs: &Inputs,
+) -> Result<(Outcome, Vec<Entry>), Error> {
+    let show = |entry: &_| context.terminal.show(entry);
+    let mut journal = Journal::new(&show);
+    journal.add(Event::Started {
+        verb: verb.word(),
+        site: inputs.connection.site.to_string(),
+        staging: inputs.slot.clone(),
+    });
+    let artifact = prepare(context, inputs).await?;
+    let outcome = match carry_out(context, verb, inputs, artifact.as_ref(), &mut journal).await {
+        Err(Error::Azure(error)) => {
+            journal.fail(&error, error.help());
+            refused(&mut journal)
+        }
+        result => result?,
+    };
+    Ok((outcome, journal.into_entries()))
+}
+
+async fn carry_out(
+    context: &Context,
+    verb: Verb,
+    inputs: &Inputs,
+    artifact: Option<&Artifact>,
+    journal: &mut Journal<'_>,
+) -> Result<Outcome, Error> {
+    let (azure, path, facts) = look(context, inputs, journal).await?;
+    if let Some(artifact) = artifact {
+        note_package(artifact, journal);
+    }
+    let plan = match plan::plan(&order(verb, inputs), &facts) {
+        Decision::Go(plan) => plan,
+        Decision::Nothing(reason) => {
+            journal.warn(reason);
+            journal.add(Event::Moved {
+                because: Step::NothingToRollBack,
+                phase: machine::next(Phase::Planned, Step::NothingToRollBack)?,
+            });
+            return Ok(end(journal, Outcome::NothingToDo));
+        }
+        Decision::Refused(refusals) => {
+            for refusal in refusals {
+                journal.fail(&refusal, vec![refusal.help().to_owned()]);
+            }
+            return Ok(refused(journal));
+        }
+    };
+    announce(&plan, journal);
+    let package = artifact.map(|artifact| package(artifact, inputs));
+    let progress = |progress| context.terminal.progress(progress);
+    let release = Release {
+        azure: &azure,
+        path: &path,
+        staging: inputs.slot.clone(),
+        config: &context.config,
+        facts: &facts,
+        plan: &plan,
+        package: package.as_ref(),
+        instances: facts.production.instances.clone(),
+        environment: context.environment.clone(),
+        cancelled: context.cancelled.clone(),
+        progress: &progress,
+    };
+    Ok(release::run(&release, journal).await?)
+}
+
+/// Signs in and reads the facts.
+pub(super) async fn look(
+    context: &Context,
+    inputs: &Inputs,
+    journal: &mut Journal<'_>,
+) -> Result<(ResourceManager, SitePath, Facts), Error> {
+    let (azure, path) = context.connect(&inputs.connection).await?;
+    journal.add(Event::SignedIn { how: azure.credential().describe() });
+    let facts = facts::gather(&azure, &path, &inputs.slot).await?;
+    journal.add(Event::FactsRead {
+        production: view(&facts.production),
+        staging: facts.staging.as_ref().map(view),
+    });
+    Ok((azure, path, facts))
+}
+
+/// What is asked for, for the plan.
+pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
+    Order {
+        verb,
+        staging: inputs.slot.clone(),
+        release: inputs.release_id.clone(),
+        previous: inputs.previous_build.clone(),
+    }
+}
+
+/// What a slot serves, for readers.
+pub(super) fn view(slot: &SlotFacts) -> SlotView {
+    SlotView {
+        slot: slot.slot.clone(),
+        url: slot.url.to_string(),
+        build: slot.build.to_string(),
+        sha256: slot.note.as_ref().map(|note| note.sha256.clone()),
+    }
+}
+
+async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
+    let Some(path) = &inputs.package else { return Ok(None) };
+    let chosen = match &inputs.package_type {
+        Some(word) => Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?),
+        None => None,
+    };
+    let progress = |progress| context.terminal.packing(progress);
+    Ok(Some(artifact::prepare(Path::new(path), chosen, &progress).await?))
+}
+
+fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
+    for warning in &artifact.warnings {
+        journal.warn(warning);
+    }
+    journal.add(Event::PackageReady {
+        package_type: artifact.package_type.to_string(),
+        size_bytes: artifact.size_bytes,
+        files: artifact.files,
+        sha256: artifact.sha256.clone(),
+    });
+}
+
+fn package(artifact: &Artifact, inputs: &Inputs) -> Package {
+    Package {
+        path: artifact.path().to_owned(),
+        package_type: artifact.package_type.to_string(),
+        size_bytes: artifact.size_bytes,
+        sha256: artifact.sha256.clone(),
+        target_path: inputs.target_path.clone(),
+        clean: inputs.clean,
+        restart: inputs.restart,
+    }
+}
+
+fn announce(plan: &Plan, journal: &mut Journal<'_>) {
+    for warning in &plan.warnings {
+        journal.warn(warning);
+    }
+    journal.add(Event::Planned { steps: plan.steps.iter().map(|step| step.what.clone()).collect() });
+}
+
+fn refused(journal: &mut Journal<'_>) -> Outcome {
+    journal.add(Event::Moved { because: Step::PlanRefused, phase: Phase::Ended(Outcome::Refused) });
+    end(journal, Outcome::Refused)
+}
+
+fn end(journal: &mut Journal<'_>, outcome: Outcome) -> Outcome {
+    let conclusion = Conclusion::of(journal.entries());
+    let unread = || "could not be read".to_owned();
+    journal.add(Event::Ended {
+        outcome,
+        production: conclusion.production.unwrap_or_else(unread),
+        staging: conclusion.staging.unwrap_or_else(unread),
+    });
+    outcome
+}
+
+/// The command that a reader would want next.
+fn next_command(conclusion: &Conclusion, inputs: &Inputs) -> Option<String> {
+    let site = &inputs.connection.site;
+    let release: Option<&ReleaseId> = conclusion.release.as_ref().or(inputs.release_id.as_ref());
+    match conclusion.outcome? {
+        Outcome::Released => Some(format!(
+            "instant rollback is possible until the next deployment to {}: slotway rollback --app-name {site} --slot-name {} --release-id {}",
+            inputs.slot, inputs.slot, release?
+        )),
+        Outcome::Staged => Some(format!(
+            "slotway swap --app-name {site} --slot-name {} --release-id {}",
+            inputs.slot, release?
+        )),
+        Outcome::Stuck => {
+            Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot))
+        }
+        Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! The top error: what is said, what to do, and the exit code.
+
+use crate::artifact::ArtifactError;
+use crate::azure::AzureError;
+use crate::http::NetworkError;
+use crate::inputs::Problem;
+use crate::plan::{Refusal, Verb};
+use crate::release::machine::{IllegalEvent, Outcome};
+
+/// Why a run ended before or beside its outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The inputs are wrong; all of it is listed.
+    #[error("{}", count(.0.len(), "problem with the inputs", "problems with the inputs"))]
+    Inputs(Vec<Problem>),
+    /// The package cannot be shipped.
+    #[error("the package cannot be shipped: {0}")]
+    Artifact(#[from] ArtifactError),
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Azure could not be read, before anything was touched.
+    #[error("{0}")]
+    Azure(#[from] AzureError),
+    /// The plan found reasons against it.
+    #[error("{}", count(.0.len(), "reason against the release", "reasons against the release"))]
+    Refused(Vec<Refusal>),
+    /// The emulator did not start.
+    #[error("the emulator did not start: {0}")]
+    Emulator(String),
+    /// A file that the run should write could not be written.
+    #[error("could not write {path}: {reason}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A bug.
+    #[error(transparent)]
+    Bug(#[from] IllegalEvent),
+    /// The async runtime did not start.
+    #[error("could not start: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+fn count(number: usize, one: &str, several: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {several}") }
+}
+
+impl Error {
+    /// The lines below the message: every problem, and what to do.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Inputs(problems) => problems
+                .iter()
+                .map(|problem| {
+                    let help = if problem.help.is_empty() { String::new() } else { format!("; {}", problem.help) };
+                    format!("{}: {}{help}", problem.input, problem.message)
+                })
+                .collect(),
+            Self::Refused(refusals) => {
+                refusals.iter().map(|refusal| format!("{refusal}; {}", refusal.help())).collect()
+            }
+            Self::Azure(error) => error.help(),
+            Self::Artifact(error) => vec![error.help()].into_iter().filter(|help| !help.is_empty()).collect(),
+            Self::Network(_) => vec!["check ca-file".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The outcome's word in the machine-readable report.
+    pub fn outcome_word(&self) -> &'static str {
+        match self.exit_code() {
+            2 => "invalid-inputs",
+            3 => "refused",
+            _ => "internal-error",
+        }
+    }
+
+    /// 1 bug or broken machine, 2 inputs, 3 refused with production untouched.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Inputs(_) | Self::Artifact(_) | Self::Network(_) => 2,
+            Self::Azure(_) | Self::Refused(_) => 3,
+            Self::Emulator(_) | Self::Write { .. } | Self::Bug(_) | Self::Runtime(_) => 1,
+        }
+    }
+}
+
+/// The exit code of an outcome. A rollback that was asked for is a success.
+pub fn exit_code(outcome: Outcome, verb: Verb) -> u8 {
+    match outcome {
+        Outcome::Released | Outcome::Staged | Outcome::NothingToDo => 0,
+        Outcome::RolledBack if verb == Verb::Rollback => 0,
+        Outcome::Refused => 3,
+        Outcome::RolledBack => 4,
+        Outcome::Stuck => 5,
+    }
+}

@@ -1,0 +1,155 @@
+//! A terminal, watched by a person or not.
+//!
+//! Every line goes to the writer that the composition root gives; where a person
+//! watches, a live line and bars stand below it, on standard error.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::artifact;
+use crate::checks::ready::ReadyProgress;
+use crate::checks::run::CheckProgress;
+use crate::release::Progress;
+use crate::release::journal::{Entry, Event};
+use crate::report;
+use crate::text;
+
+const TICK: Duration = Duration::from_millis(120);
+
+/// The terminal.
+pub struct Terminal {
+    out: Mutex<Box<dyn Write + Send>>,
+    live: Option<ProgressBar>,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+struct Waiting {
+    what: String,
+    since: Instant,
+    limit: Duration,
+}
+
+impl Terminal {
+    /// `watched` says whether a person sees the live line.
+    pub fn new(out: Box<dyn Write + Send>, watched: bool) -> Self {
+        let live = watched.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(spinner());
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Self { out: Mutex::new(out), live, waiting: Mutex::new(None) }
+    }
+
+    /// Shows an entry of the journal.
+    pub fn show(&self, entry: &Entry) {
+        let lines = report::lines::of(entry);
+        if !lines.is_empty() {
+            self.say(&lines);
+        }
+        match &entry.event {
+            Event::Waiting { what, limit } => {
+                let waiting = Waiting { what: text::line(what), since: Instant::now(), limit: *limit };
+                self.live_line(Some(waiting), "");
+            }
+            Event::Moved { .. } => self.live_line(None, ""),
+            _ => {}
+        }
+    }
+
+    /// Writes lines above the live line. A closed output is no reason to stop a release.
+    pub fn say(&self, lines: &[String]) {
+        let write = || {
+            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+            for line in lines {
+                let _ = writeln!(out, "{line}");
+            }
+            let _ = out.flush();
+        };
+        match &self.live {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Shows what moves; only where a person watches.
+    pub fn progress(&self, progress: Progress) {
+        let Some(bar) = &self.live else { return };
+        match progress {
+            Progress::Uploading { sent, total } => counted(bar, "uploading", sent, total),
+            Progress::Deploying(words) => self.live_words(&words),
+            Progress::Ready(ReadyProgress::Waiting(instance)) => self.live_words(&instance.detail),
+            Progress::Checking(CheckProgress::Tried { name, tries, detail, .. }) => {
+                self.live_words(&format!("\"{name}\", try {tries}: {detail}"));
+            }
+            Progress::Ready(_) | Progress::Checking(_) => {}
+        }
+    }
+
+    /// Shows the packing; only where a person watches.
+    pub fn packing(&self, progress: artifact::Progress) {
+        let Some(bar) = &self.live else { return };
+        match progress {
+            artifact::Progress::Packing { files, total_files, .. } => {
+                bar.set_style(count_style());
+                bar.set_length(total_files);
+                bar.set_position(files);
+                bar.set_message("packing files");
+            }
+            artifact::Progress::Digesting { bytes, total_bytes } => {
+                counted(bar, "reading the package", bytes, total_bytes);
+            }
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.live {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn live_words(&self, words: &str) {
+        self.live_line(None, &text::line(words));
+    }
+
+    fn live_line(&self, waiting: Option<Waiting>, words: &str) {
+        let Some(bar) = &self.live else { return };
+        let mut current = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_some() {
+            *current = waiting;
+        }
+        bar.set_style(spinner());
+        let what = current.as_ref().map_or(String::new(), |waiting| {
+            let until = waiting.limit.saturating_sub(waiting.since.elapsed());
+            format!("waiting for {}, {} left", waiting.what, report::duration(until))
+        });
+        bar.set_message(if words.is_empty() { what } else { format!("{what} · {words}") });
+    }
+}
+
+fn counted(bar: &ProgressBar, what: &'static str, done: u64, total: u64) {
+    bar.set_style(bytes_style());
+    bar.set_length(total);
+    bar.set_position(done);
+    bar.set_message(what);
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn spinner() -> ProgressStyle {
+    style("{spinner} {elapsed} {wide_msg}")
+}
+
+fn bytes_style() -> ProgressStyle {
+    style("{spinner} {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
+}
+
+fn count_style() -> ProgressStyle {
+    style("{spinner} {msg} {wide_bar} {pos} of {len}")
+}

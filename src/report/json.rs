@@ -1,0 +1,118 @@
+//! The machine-readable report. Version 1: fields are added, never changed.
+
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use crate::checks::watch::{PhaseReport, WatchReport};
+use crate::release::journal::{Conclusion, Entry, Event, SlotView};
+use crate::release::machine::Outcome;
+
+/// The report as a JSON object.
+pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
+    let conclusion = Conclusion::of(entries);
+    json!({
+        "version": 1,
+        "outcome": conclusion.outcome.map(Outcome::word),
+        "exit-code": exit_code,
+        "release-id": conclusion.release.as_ref().map(ToString::to_string),
+        "cause": conclusion.cause.as_ref().map(|(cause, _)| cause),
+        "help": conclusion.cause.as_ref().map(|(_, help)| help),
+        "further": conclusion.further,
+        "next": next,
+        "production": side(conclusion.before.as_ref(), conclusion.production.as_deref()),
+        "staging": side(conclusion.staging_before.as_ref(), conclusion.staging.as_deref()),
+        "duration-ms": millis(conclusion.elapsed),
+        "checks": checks(entries),
+        "watch": conclusion.watch.as_ref().map(watch),
+        "events": entries.iter().map(event).collect::<Vec<_>>(),
+    })
+}
+
+fn side(before: Option<&SlotView>, after: Option<&str>) -> Value {
+    json!({
+        "slot": before.map(|view| view.slot.as_str()),
+        "url": before.map(|view| &view.url),
+        "before": before.map(|view| &view.build),
+        "after": after,
+    })
+}
+
+fn checks(entries: &[Entry]) -> Vec<Value> {
+    let mut all = Vec::new();
+    for entry in entries {
+        let Event::Checked { slot, outcomes } = &entry.event else { continue };
+        all.extend(outcomes.iter().map(|outcome| {
+            json!({
+                "slot": slot.as_str(),
+                "name": outcome.name,
+                "critical": outcome.critical,
+                "verdict": outcome.verdict.as_str(),
+                "tries": outcome.tries,
+                "detail": outcome.detail,
+                "instance": outcome.instance,
+                "latency-ms": outcome.latency.map(millis),
+                "duration-ms": millis(outcome.elapsed),
+            })
+        }));
+    }
+    all
+}
+
+fn watch(report: &WatchReport) -> Value {
+    let phase = |phase: &PhaseReport| {
+        json!({
+            "requests": phase.requests,
+            "lost": phase.lost,
+            "no-answer": phase.no_answer,
+            "server-errors": phase.server_errors,
+            "latency-p50-ms": phase.latency_p50.map(millis),
+            "latency-p95-ms": phase.latency_p95.map(millis),
+            "latency-max-ms": phase.latency_max.map(millis),
+        })
+    };
+    json!({
+        "requests": report.requests(),
+        "lost": report.lost(),
+        "longest-gap-ms": millis(report.longest_gap),
+        "first-loss": report.first_loss,
+        "before": phase(&report.before),
+        "during": phase(&report.during),
+        "after": phase(&report.after),
+    })
+}
+
+fn event(entry: &Entry) -> Value {
+    json!({
+        "at": entry.at.format(&Rfc3339).unwrap_or_default(),
+        "elapsed-ms": millis(entry.elapsed),
+        "event": name(&entry.event),
+        "text": super::lines::text_of(entry),
+    })
+}
+
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::SignedIn { .. } => "signed-in",
+        Event::FactsRead { .. } => "facts-read",
+        Event::Planned { .. } => "planned",
+        Event::Moved { .. } => "moved",
+        Event::Waiting { .. } => "waiting",
+        Event::PackageReady { .. } => "package-ready",
+        Event::Uploaded { .. } => "uploaded",
+        Event::Deployed { .. } => "deployed",
+        Event::Ready { .. } => "ready",
+        Event::Checked { .. } => "checked",
+        Event::SwapSent { .. } => "swap-sent",
+        Event::SwapEnded { .. } => "swap-ended",
+        Event::Observed { .. } => "observed",
+        Event::Watched(_) => "watched",
+        Event::Warned { .. } => "warned",
+        Event::Failed { .. } => "failed",
+        Event::Ended { .. } => "ended",
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
