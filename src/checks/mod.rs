@@ -5,13 +5,20 @@
 //! follows from a verdict, and must not read the environment, print or exit: HTTP
 //! client, deadline and the environment of commands come from the caller.
 
+pub mod duration;
+pub mod expect;
+mod field;
 pub mod file;
 pub mod ready;
+mod request;
 pub mod run;
 pub mod spec;
+mod tree;
 pub mod verdict;
 pub mod watch;
 
+pub use duration::{parse_duration, show_duration};
+pub use expect::printable;
 pub use file::{ConfigFile, ConfigProblem, read};
 pub use ready::{InstanceReady, ReadyProgress, ReadySettings, wait_ready};
 pub use run::{CheckOutcome, CheckProgress, Target, deciding_verdict, prove, run_all};
