@@ -19,6 +19,8 @@ const MOST_CHECKS: usize = 256;
 const MOST_PROBLEMS: usize = 40;
 /// A watch is a probe, not a load test.
 const HIGHEST_RATE: u32 = 100;
+/// The end of a watch waits this long for the answers still under way.
+const LONGEST_WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What `slotway.yml` says.
 #[derive(Debug, Clone, Default)]
@@ -155,6 +157,9 @@ fn read_watch(field: &Field<'_>, problems: &mut Problems) -> Watch {
         watch.rate = rate;
     }
     set_duration(&section, "timeout", &mut watch.timeout, problems);
+    if let Some(field) = section.get("timeout").filter(|_| watch.timeout > LONGEST_WATCH_TIMEOUT) {
+        problems.at::<()>(&field, "is too long for the watch; at most 1m");
+    }
     watch
 }
 

@@ -15,6 +15,7 @@ pub mod ready;
 mod request;
 pub mod run;
 pub mod spec;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod tree;
