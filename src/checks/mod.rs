@@ -5,14 +5,27 @@
 //! follows from a verdict, and must not read the environment, print or exit: HTTP
 //! client, deadline and the environment of commands come from the caller.
 
+pub mod command;
+pub mod duration;
+pub mod expect;
+mod field;
 pub mod file;
+pub mod probe;
 pub mod ready;
+mod request;
 pub mod run;
 pub mod spec;
+mod tally;
+#[cfg(test)]
+mod testing;
+mod tree;
 pub mod verdict;
 pub mod watch;
 
+pub use duration::{parse_duration, show_duration};
+pub use expect::printable;
 pub use file::{ConfigFile, ConfigProblem, read};
+pub use probe::{Observation, Probe, ProbeError, observe, url_at};
 pub use ready::{InstanceReady, ReadyProgress, ReadySettings, wait_ready};
 pub use run::{CheckOutcome, CheckProgress, Target, deciding_verdict, prove, run_all};
 pub use spec::{Check, Limits, Soak, Watch};

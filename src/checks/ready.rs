@@ -1,10 +1,21 @@
 //! Waits until every instance answers.
+//!
+//! Owns what "ready" means: an answer below 500 from the instance itself, reached
+//! by its affinity cookie. Must not know which instances there are: the caller
+//! read them from Azure.
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
+use reqwest::Method;
+use reqwest::header::SET_COOKIE;
 use tokio::time::Instant;
 
+use super::duration::show_duration;
+use super::expect::{printable, status_line};
+use super::probe::{Observation, Probe, observe, url_at};
 use super::run::Target;
+use super::spec::Body;
 use super::verdict::Verdict;
 
 /// How readiness is asked for.
@@ -50,7 +61,13 @@ pub enum ReadyProgress {
     Finished(InstanceReady),
 }
 
-/// Waits until every instance of the target answers below 500.
+/// As many instances as are asked at once; a plan has fewer.
+const AT_ONCE: usize = 64;
+
+/// Waits until every instance of the target answers below 500, all of them side by side.
+///
+/// Where no instance names are known, one request is left to the front end's choice. What is not ready at the
+/// deadline keeps its last measurement: Fail for answers of 500 and above, Error for none.
 pub async fn wait_ready(
     client: &reqwest::Client,
     target: &Target,
@@ -58,6 +75,173 @@ pub async fn wait_ready(
     deadline: Instant,
     progress: &(dyn Fn(ReadyProgress) + Send + Sync),
 ) -> Vec<InstanceReady> {
-    let _ = (client, target, settings, deadline, progress);
-    unimplemented!("written next")
+    let names: Vec<Option<&str>> = match target.instances.is_empty() {
+        true => vec![None],
+        false => target.instances.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let waits = names.into_iter().map(|name| wait_for(client, target, name, settings, deadline, progress));
+    let mut instances: Vec<InstanceReady> = stream::iter(waits).buffer_unordered(AT_ONCE).collect().await;
+    let place =
+        |one: &InstanceReady| target.instances.iter().position(|name| Some(name) == one.instance.as_ref());
+    instances.sort_by_key(place);
+    instances
+}
+
+async fn wait_for(
+    client: &reqwest::Client,
+    target: &Target,
+    instance: Option<&str>,
+    settings: &ReadySettings,
+    deadline: Instant,
+    progress: &(dyn Fn(ReadyProgress) + Send + Sync),
+) -> InstanceReady {
+    let started = Instant::now();
+    let mut state = InstanceReady {
+        instance: instance.map(str::to_owned),
+        status: None,
+        verdict: Verdict::Inconclusive,
+        detail: "no time left".to_owned(),
+        tries: 0,
+        elapsed: Duration::ZERO,
+    };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            if state.tries > 0 {
+                state.detail = format!("{} after {}", state.detail, show_duration(started.elapsed()));
+            }
+            break;
+        }
+        let limit = settings.timeout.min(left);
+        let probe = Probe {
+            method: Method::GET,
+            url: url_at(&target.base_url, &settings.path),
+            headers: &[],
+            body: &Body::Empty,
+            instance,
+            timeout: limit,
+        };
+        let answer = observe(client, &probe).await;
+        state.tries += 1;
+        state.elapsed = started.elapsed();
+        // A request that only the deadline cut short says nothing new about an instance that was measured before.
+        if answer.is_ok() || limit == settings.timeout || state.tries == 1 {
+            note(&mut state, answer.map_err(|error| error.to_string()));
+        }
+        if state.verdict.is_pass() {
+            break;
+        }
+        progress(ReadyProgress::Waiting(state.clone()));
+        tokio::time::sleep_until(deadline.min(Instant::now() + settings.every)).await;
+    }
+    state.elapsed = started.elapsed();
+    progress(ReadyProgress::Finished(state.clone()));
+    state
+}
+
+fn note(state: &mut InstanceReady, answer: Result<Observation, String>) {
+    match answer {
+        Ok(answer) if answer.status >= 500 => {
+            state.status = Some(answer.status);
+            state.verdict = Verdict::Fail;
+            state.detail = format!("status {}, expected below 500", answer.status);
+        }
+        Ok(answer) => {
+            state.status = Some(answer.status);
+            state.verdict = Verdict::Pass;
+            state.detail = status_line(answer.status, answer.latency);
+            if let Some(other) = state.instance.as_deref().and_then(|name| other_instance(name, &answer)) {
+                state.detail = format!("{}, given by instance {other}", state.detail);
+            }
+        }
+        Err(reason) => {
+            state.status = None;
+            state.verdict = Verdict::Error;
+            state.detail = reason;
+        }
+    }
+}
+
+/// The instance that really answered, where the front end gave its cookie for another one than was asked for.
+///
+/// That it does so is not confirmed by any source, so it is said and decides nothing.
+fn other_instance(asked: &str, answer: &Observation) -> Option<String> {
+    let cookies = answer.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let given = cookies.filter_map(|cookie| cookie.strip_prefix("ARRAffinity=")).next()?;
+    let name = given.split(';').next().unwrap_or(given).trim();
+    (!name.is_empty() && !name.eq_ignore_ascii_case(asked)).then(|| printable(name, 80))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing::{Server, client};
+    use crate::names::SlotName;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn target(server: &Server, instances: &[&str]) -> Target {
+        Target {
+            base_url: server.url("/"),
+            slot: SlotName::new("staging").expect("a name"),
+            release_id: None,
+            instances: instances.iter().map(|name| (*name).to_owned()).collect(),
+            environment: Vec::new(),
+            working_directory: None,
+        }
+    }
+
+    fn settings() -> ReadySettings {
+        ReadySettings { every: Duration::from_millis(10), ..ReadySettings::default() }
+    }
+
+    #[tokio::test]
+    async fn every_instance_is_asked_until_it_answers_below_500() {
+        let slow = AtomicUsize::new(0);
+        let server = Server::start(move |seen| {
+            let is_slow = seen.header("cookie").is_some_and(|cookie| cookie.contains("ARRAffinity=i1;"));
+            let status = if is_slow && slow.fetch_add(1, Ordering::SeqCst) < 2 { 503 } else { 404 };
+            (status, String::new())
+        })
+        .await;
+        let waits = Mutex::new(0);
+        let count = |event| {
+            if matches!(event, ReadyProgress::Waiting(_)) {
+                *waits.lock().expect("lock") += 1;
+            }
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ready =
+            wait_ready(&client(), &target(&server, &["i0", "i1"]), &settings(), deadline, &count).await;
+        let told: Vec<_> =
+            ready.iter().map(|one| (one.instance.as_deref(), one.status, one.verdict, one.tries)).collect();
+        assert_eq!(
+            told,
+            [(Some("i0"), Some(404), Verdict::Pass, 1), (Some("i1"), Some(404), Verdict::Pass, 3)]
+        );
+        assert_eq!(*waits.lock().expect("lock"), 2);
+    }
+
+    #[tokio::test]
+    async fn at_the_deadline_the_last_measurement_stands() {
+        let server = Server::start(|_| (502, String::new())).await;
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let ready = wait_ready(&client(), &target(&server, &[]), &settings(), deadline, &|_| {}).await;
+        assert_eq!((ready.len(), ready[0].instance.as_deref(), ready[0].verdict), (1, None, Verdict::Fail));
+        assert!(ready[0].detail.starts_with("status 502, expected below 500 after "), "{}", ready[0].detail);
+        let silent = Server::start(|_| (0, String::new())).await;
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let ready = wait_ready(&client(), &target(&silent, &[]), &settings(), deadline, &|_| {}).await;
+        assert_eq!((ready[0].verdict, ready[0].status), (Verdict::Error, None));
+    }
+
+    #[test]
+    fn an_answer_from_another_instance_is_said() {
+        let mut headers = reqwest::header::HeaderMap::new();
+        headers.append(SET_COOKIE, "ARRAffinity=abc;Path=/;HttpOnly".parse().expect("header"));
+        let latency = Duration::from_millis(5);
+        let answer = Observation { status: 200, headers, body: Vec::new(), body_cut: false, latency };
+        assert_eq!(other_instance("xyz", &answer), Some("abc".to_owned()));
+        assert_eq!(other_instance("ABC", &answer), None);
+    }
 }
