@@ -55,7 +55,8 @@ impl Error {
             Self::Inputs(problems) => problems
                 .iter()
                 .map(|problem| {
-                    let help = if problem.help.is_empty() { String::new() } else { format!("; {}", problem.help) };
+                    let help =
+                        if problem.help.is_empty() { String::new() } else { format!("; {}", problem.help) };
                     format!("{}: {}{help}", problem.input, problem.message)
                 })
                 .collect(),

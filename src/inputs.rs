@@ -157,7 +157,9 @@ impl Check<'_> {
 
     fn missing(&mut self, name: &str) {
         let help = match find(name) {
-            Some(input) => format!("give --{name}, {} or {name}: in slotway.yml; {}", input.variable(), input.help),
+            Some(input) => {
+                format!("give --{name}, {} or {name}: in slotway.yml; {}", input.variable(), input.help)
+            }
             None => String::new(),
         };
         self.problem(name, "is missing", help);
@@ -360,7 +362,10 @@ mod tests {
     fn a_secret_without_an_application_is_a_problem_and_nothing_is_tried_in_silence() {
         let raw = raw(&[("client-secret", "s"), ("app-name", "contoso"), ("subscription-id", ID)]);
         let problems = resolve(&raw, Needs::Reading).expect_err("no application");
-        assert_eq!(problems.iter().map(|problem| &problem.input[..]).collect::<Vec<_>>(), ["client-id", "tenant-id"]);
+        assert_eq!(
+            problems.iter().map(|problem| &problem.input[..]).collect::<Vec<_>>(),
+            ["client-id", "tenant-id"]
+        );
         assert!(!format!("{problems:?}").contains("\"s\""));
     }
 

@@ -55,7 +55,8 @@ fn argument(input: &Input) -> Arg {
 }
 
 fn refuse_secret(_: &str) -> Result<String, String> {
-    Err("a secret is never taken from a flag: set AZURE_CLIENT_SECRET or give --client-secret-file".to_owned())
+    Err("a secret is never taken from a flag: set AZURE_CLIENT_SECRET or give --client-secret-file"
+        .to_owned())
 }
 
 fn output() -> Arg {
@@ -71,7 +72,13 @@ fn rehearse() -> Command {
     let inputs = ["package", "type", "target-path", "clean", "restart", "config", "summary"];
     Command::new("rehearse")
         .about("Run a verb on an App Service that is emulated in this process: no account, no network")
-        .arg(Arg::new("verb").value_name("VERB").value_parser(VERBS).default_value("release").help("which verb"))
+        .arg(
+            Arg::new("verb")
+                .value_name("VERB")
+                .value_parser(VERBS)
+                .default_value("release")
+                .help("which verb"),
+        )
         .args(INPUTS.iter().filter(|input| inputs.contains(&input.name)).map(argument))
         .arg(scenario())
         .arg(flag("realistic", "use the durations that Azure shows instead of none"))

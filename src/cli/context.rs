@@ -96,7 +96,10 @@ impl Context {
     }
 
     /// Signs in and finds the app's place.
-    pub(super) async fn connect(&self, connection: &Connection) -> Result<(ResourceManager, SitePath), Error> {
+    pub(super) async fn connect(
+        &self,
+        connection: &Connection,
+    ) -> Result<(ResourceManager, SitePath), Error> {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
         let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?;
@@ -165,12 +168,8 @@ async fn find_group(
     };
     match (found.pop(), found.len()) {
         (Some(group), 0) => Ok(group),
-        (None, _) => {
-            Err(problem(format!("no app \"{}\" is visible in the subscription", connection.site)))
-        }
-        (Some(_), others) => {
-            Err(problem(format!("{} apps are called \"{}\"", others + 1, connection.site)))
-        }
+        (None, _) => Err(problem(format!("no app \"{}\" is visible in the subscription", connection.site))),
+        (Some(_), others) => Err(problem(format!("{} apps are called \"{}\"", others + 1, connection.site))),
     }
 }
 
@@ -207,8 +206,11 @@ fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
             }]));
         }
     };
-    let known: Vec<&str> =
-        INPUTS.iter().filter(|input| input.kind != Kind::Secret && input.name != "config").map(|input| input.name).collect();
+    let known: Vec<&str> = INPUTS
+        .iter()
+        .filter(|input| input.kind != Kind::Secret && input.name != "config")
+        .map(|input| input.name)
+        .collect();
     file::read(&text, &path.display().to_string(), &known).map_err(|problems| {
         let problem = |problem: file::ConfigProblem| Problem {
             input: format!("{}:{}:{}", problem.source_name, problem.line, problem.column),
@@ -286,5 +288,9 @@ pub(super) fn say_error(error: &Error) {
 
 /// The error of a rehearsal that cannot be set up.
 pub(super) fn problem(input: &str, message: impl std::fmt::Display) -> Error {
-    Error::Inputs(vec![Problem { input: input.to_owned(), message: message.to_string(), help: String::new() }])
+    Error::Inputs(vec![Problem {
+        input: input.to_owned(),
+        message: message.to_string(),
+        help: String::new(),
+    }])
 }

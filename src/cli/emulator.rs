@@ -70,8 +70,8 @@ fn announce(matches: &ArgMatches, emulator: &Emulator) -> Result<(), Error> {
     if matches.get_flag("print-env") {
         write_out(&emulator.print_env());
     }
-    let ready = serde_json::to_string_pretty(emulator.ready())
-        .map_err(|error| Error::Emulator(error.to_string()))?;
+    let ready =
+        serde_json::to_string_pretty(emulator.ready()).map_err(|error| Error::Emulator(error.to_string()))?;
     match matches.get_one::<String>("ready-file") {
         // Written beside it and renamed, so that a reader never sees half of it.
         Some(path) => {

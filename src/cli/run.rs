@@ -135,7 +135,9 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
 async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
     let Some(path) = &inputs.package else { return Ok(None) };
     let chosen = match &inputs.package_type {
-        Some(word) => Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?),
+        Some(word) => {
+            Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?)
+        }
         None => None,
     };
     let progress = |progress| context.terminal.packing(progress);
@@ -202,9 +204,7 @@ fn next_command(conclusion: &Conclusion, inputs: &Inputs) -> Option<String> {
             "slotway swap --app-name {site} --slot-name {} --release-id {}",
             inputs.slot, release?
         )),
-        Outcome::Stuck => {
-            Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot))
-        }
+        Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot)),
         Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
     }
 }

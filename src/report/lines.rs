@@ -58,7 +58,8 @@ fn said(event: &Event) -> Vec<String> {
                 instances.iter().filter(|instance| instance.verdict == Verdict::Pass).count(),
                 count(instances.len() as u64, "instance")
             )];
-            lines.extend(instances.iter().filter(|instance| instance.verdict != Verdict::Pass).map(not_ready));
+            lines
+                .extend(instances.iter().filter(|instance| instance.verdict != Verdict::Pass).map(not_ready));
             lines
         }
         Event::Checked { outcomes, .. } => outcomes.iter().map(checked).collect(),
@@ -98,7 +99,10 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
         lines.extend(help.iter().map(|help| format!("  → {help}")));
     }
     lines.extend(next.map(|next| format!("  next: {next}")));
-    lines.iter().flat_map(|line| if line.is_empty() { vec![String::new()] } else { text::lines(line) }).collect()
+    lines
+        .iter()
+        .flat_map(|line| if line.is_empty() { vec![String::new()] } else { text::lines(line) })
+        .collect()
 }
 
 /// One sentence that a manager understands.
@@ -107,10 +111,16 @@ pub fn headline(conclusion: &Conclusion) -> String {
     let took = duration(conclusion.elapsed);
     match conclusion.outcome {
         Some(Outcome::Released) => {
-            format!("production serves the new build {}, verified, after {took}", build(&conclusion.production))
+            format!(
+                "production serves the new build {}, verified, after {took}",
+                build(&conclusion.production)
+            )
         }
         Some(Outcome::Staged) => {
-            format!("the new build {} is ready in the slot, verified; production is untouched", build(&conclusion.staging))
+            format!(
+                "the new build {} is ready in the slot, verified; production is untouched",
+                build(&conclusion.staging)
+            )
         }
         Some(Outcome::NothingToDo) => "there was nothing to roll back; nothing was changed".to_owned(),
         Some(Outcome::Refused) => {
@@ -156,7 +166,8 @@ fn watched(report: &WatchReport) -> Vec<String> {
 }
 
 fn serves(view: &SlotView) -> String {
-    let digest = view.sha256.as_deref().map(|digest| format!(" (sha256 {})", short(digest))).unwrap_or_default();
+    let digest =
+        view.sha256.as_deref().map(|digest| format!(" (sha256 {})", short(digest))).unwrap_or_default();
     format!("{} serves {}{digest} at {}", view.slot, view.build, view.url)
 }
 
@@ -175,7 +186,8 @@ fn checked(outcome: &CheckOutcome) -> String {
     let instance = outcome.instance.as_deref().map(|name| format!(" on {}", short(name))).unwrap_or_default();
     let tries = if outcome.tries > 1 { format!(", {} tries", outcome.tries) } else { String::new() };
     let optional = if outcome.critical { "" } else { " (not critical)" };
-    let mut line = format!("check \"{}\"{instance} {word}{optional}: {}{tries}", outcome.name, outcome.detail);
+    let mut line =
+        format!("check \"{}\"{instance} {word}{optional}: {}{tries}", outcome.name, outcome.detail);
     if let Some(tail) = outcome.output_tail.as_deref().filter(|_| outcome.verdict != Verdict::Pass) {
         for part in tail.lines() {
             line.push_str("\n  | ");

@@ -57,10 +57,18 @@ fn builds(out: &mut String, conclusion: &Conclusion) {
     let before = |view: &Option<crate::release::journal::SlotView>| {
         view.as_ref().map_or("–".to_owned(), |view| format!("`{}`", cell(&view.build)))
     };
-    let after = |build: &Option<String>| build.as_ref().map_or("–".to_owned(), |build| format!("`{}`", cell(build)));
+    let after = |build: &Option<String>| {
+        build.as_ref().map_or("–".to_owned(), |build| format!("`{}`", cell(build)))
+    };
     out.push_str("| | before | after |\n|---|---|---|\n");
-    let _ = writeln!(out, "| production | {} | {} |", before(&conclusion.before), after(&conclusion.production));
-    let _ = writeln!(out, "| other slot | {} | {} |", before(&conclusion.staging_before), after(&conclusion.staging));
+    let _ =
+        writeln!(out, "| production | {} | {} |", before(&conclusion.before), after(&conclusion.production));
+    let _ = writeln!(
+        out,
+        "| other slot | {} | {} |",
+        before(&conclusion.staging_before),
+        after(&conclusion.staging)
+    );
     out.push('\n');
 }
 
@@ -199,7 +207,10 @@ mod tests {
     #[test]
     fn a_lost_request_shows_in_the_chart() {
         let sample = |latency_ms| crate::checks::watch::Sample { offset_ms: 0, latency_ms };
-        let watch = WatchReport { samples: vec![sample(Some(1)), sample(None), sample(Some(8))], ..Default::default() };
+        let watch = WatchReport {
+            samples: vec![sample(Some(1)), sample(None), sample(Some(8))],
+            ..Default::default()
+        };
         assert!(chart(&watch).starts_with("latency ▂✗█"), "{}", chart(&watch));
     }
 }

@@ -45,11 +45,13 @@ mod tests {
     #[test]
     fn numbers_read_well_at_every_size() {
         let said = |millis| duration(Duration::from_millis(millis));
-        assert_eq!([said(0), said(9_940), said(59_000), said(300_000), said(3_905_000)], [
-            "0.0 s", "9.9 s", "59 s", "5 min", "65 min 05 s"
-        ]);
-        assert_eq!([bytes(0), bytes(999), bytes(1_000), bytes(999_999), bytes(3_400_000)], [
-            "0 B", "999 B", "1.0 kB", "1.0 MB", "3.4 MB"
-        ]);
+        assert_eq!(
+            [said(0), said(9_940), said(59_000), said(300_000), said(3_905_000)],
+            ["0.0 s", "9.9 s", "59 s", "5 min", "65 min 05 s"]
+        );
+        assert_eq!(
+            [bytes(0), bytes(999), bytes(1_000), bytes(999_999), bytes(3_400_000)],
+            ["0 B", "999 B", "1.0 kB", "1.0 MB", "3.4 MB"]
+        );
     }
 }
