@@ -252,7 +252,7 @@ impl Http {
         if answer.is_success() {
             return Ok(answer);
         }
-        let refusal = Refusal::read(&answer);
+        let refusal = Box::new(Refusal::read(&answer));
         if request.repeat == Repeat::OnlyIfNotSent && (answer.status >= 500 || answer.status == 408) {
             return Err(SendError::Unclear(Unclear::Answered(refusal)));
         }

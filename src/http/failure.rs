@@ -16,7 +16,7 @@ pub enum SendError {
     },
     /// The server answered that it did not do it.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// It may have been carried out.
     #[error("{0}")]
     Unclear(Unclear),
@@ -39,7 +39,7 @@ pub enum Unclear {
     },
     /// A server or gateway answered in a way that says nothing of what was done.
     #[error("an answer that settles nothing: {0}")]
-    Answered(Refusal),
+    Answered(Box<Refusal>),
 }
 
 impl SendError {

@@ -8,7 +8,7 @@ pub fn duration(duration: Duration) -> String {
     match seconds {
         0..=9 => format!("{:.1} s", duration.as_secs_f64()),
         10..=119 => format!("{seconds} s"),
-        _ if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         _ => format!("{} min {:02} s", seconds / 60, seconds % 60),
     }
 }
