@@ -304,10 +304,10 @@ fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Ref
             refusals.push(Refusal::OperationUnderWay { slot, operation: operation.clone() });
         }
     }
-    if matches!(order.verb, Verb::Release | Verb::Deploy) {
-        if let Some(with) = &staging.auto_swap {
-            refusals.push(Refusal::AutoSwap { slot: staging.slot.clone(), with: with.clone() });
-        }
+    if matches!(order.verb, Verb::Release | Verb::Deploy)
+        && let Some(with) = &staging.auto_swap
+    {
+        refusals.push(Refusal::AutoSwap { slot: staging.slot.clone(), with: with.clone() });
     }
     if matches!(order.verb, Verb::Release | Verb::Swap) {
         let rule = facts
@@ -353,13 +353,13 @@ fn about_swapping(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refu
         (Build::Deployment(_), _) => {}
         (other, _) => refusals.push(Refusal::NothingToSwap { why: other.to_string() }),
     }
-    if let Some(expected) = &order.previous {
-        if facts.production.build.release_id() != Some(expected) {
-            refusals.push(Refusal::ProductionMovedOn {
-                serves: facts.production.build.to_string(),
-                expected: expected.to_string(),
-            });
-        }
+    if let Some(expected) = &order.previous
+        && facts.production.build.release_id() != Some(expected)
+    {
+        refusals.push(Refusal::ProductionMovedOn {
+            serves: facts.production.build.to_string(),
+            expected: expected.to_string(),
+        });
     }
     refusals
 }

@@ -210,10 +210,10 @@ struct Follow<'a> {
 impl Follow<'_> {
     /// Our record among those that were not there before.
     fn ours<'r>(&self, records: &'r [DeploymentRecord]) -> Result<Option<&'r DeploymentRecord>, DeployError> {
-        if let Some(tracking) = &self.tracking {
-            if let Some(record) = records.iter().find(|record| record.id == *tracking) {
-                return Ok(Some(record));
-            }
+        if let Some(tracking) = &self.tracking
+            && let Some(record) = records.iter().find(|record| record.id == *tracking)
+        {
+            return Ok(Some(record));
         }
         let fresh: Vec<&DeploymentRecord> =
             records.iter().filter(|record| !self.known.contains(&record.id)).collect();
@@ -232,10 +232,10 @@ impl Follow<'_> {
 
     async fn appears_until(&self, deadline: Instant) -> Result<bool, DeployError> {
         loop {
-            if let Ok(records) = self.scm.deployments().await {
-                if self.ours(&records)?.is_some() {
-                    return Ok(true);
-                }
+            if let Ok(records) = self.scm.deployments().await
+                && self.ours(&records)?.is_some()
+            {
+                return Ok(true);
             }
             if Instant::now() + LONGEST_PAUSE / 2 >= deadline {
                 return Ok(false);
