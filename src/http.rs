@@ -220,8 +220,7 @@ impl Http {
             let attempt = self.send_once(request, built).await;
             let again = match &attempt {
                 Ok(answer) => {
-                    request.repeat == Repeat::Safe && is_transient(answer.status)
-                        || request.repeat == Repeat::Safe && !answer.complete
+                    request.repeat == Repeat::Safe && (is_transient(answer.status) || !answer.complete)
                 }
                 Err(SendError::NotSent { .. }) => true,
                 Err(_) => request.repeat == Repeat::Safe,
