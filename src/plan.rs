@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
-use crate::release::machine::Start;
 
 /// The verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,6 +31,20 @@ impl Verb {
             Self::Rollback => "rollback",
         }
     }
+}
+
+/// Where a plan begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// At the package.
+    Deploy,
+    /// At the build that staging serves already.
+    CheckStaging,
+    /// At the build that production serves already: an earlier run swapped it in.
+    CheckProduction,
+    /// At going back.
+    RollBack,
 }
 
 /// What is asked for.

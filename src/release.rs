@@ -23,9 +23,9 @@ use crate::checks::run::CheckProgress;
 use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
 use crate::facts::{Build, Facts};
 use crate::names::{ReleaseId, SlotName};
-use crate::plan::Plan;
+use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
-use machine::{Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving, Start};
+use machine::{Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
 use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.

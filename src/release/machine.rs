@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::plan::Start;
+
 /// Which way a swap goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,20 +63,6 @@ pub enum Outcome {
     RolledBack,
     /// A person is needed.
     Stuck,
-}
-
-/// Where a plan begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// At the package.
-    Deploy,
-    /// At the build that staging serves already.
-    CheckStaging,
-    /// At the build that production serves already: an earlier run swapped it in.
-    CheckProduction,
-    /// At going back.
-    RollBack,
 }
 
 /// Which build production serves, as far as Azure tells.

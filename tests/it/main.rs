@@ -1,0 +1,3 @@
+//! Drives the real binary against the emulator, outcome by outcome.
+
+mod walls;
