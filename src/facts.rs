@@ -81,6 +81,8 @@ pub struct SlotFacts {
     pub build: Build,
     /// What Slotway wrote beside that build.
     pub note: Option<Note>,
+    /// When its deployment ended, in Kudu's words.
+    pub since: Option<String>,
     /// ARM's word for which content lies here; changes sides at a swap.
     pub content_id: Option<String>,
     /// "Running" or "Stopped".
@@ -184,7 +186,8 @@ async fn slot_facts(
     let config = config?;
     // Without the right to list instances a single unpinned probe has to do.
     let instances = instances.unwrap_or_default();
-    let (build, note) = read_build(azure, site, &config, instances.first().map(String::as_str)).await;
+    let Served { build, note, since } =
+        read_build(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;
     let url = Url::parse(&format!("https://{}/", properties.default_host_name))
         .map_err(|error| AzureError::shape(format!("find the host of {slot}"), error))?;
@@ -194,6 +197,7 @@ async fn slot_facts(
         scm_host: site.scm_host().map(str::to_owned),
         build,
         note,
+        since,
         content_id: properties.deployment_id.clone(),
         state: properties.state.clone(),
         enabled: properties.enabled.unwrap_or(true),
@@ -223,37 +227,55 @@ pub fn scm(azure: &ResourceManager, host: Option<&str>, instance: Option<&str>) 
     Scm::new(azure.http().clone(), azure.credential().clone(), host, instance)
 }
 
+/// What a slot serves, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The build.
+    pub build: Build,
+    /// What Slotway wrote beside it.
+    pub note: Option<Note>,
+    /// When its deployment ended.
+    pub since: Option<String>,
+}
+
+impl Served {
+    fn bare(build: Build) -> Self {
+        Self { build, note: None, since: None }
+    }
+}
+
 /// Which build a slot serves, and what was noted beside it.
 pub async fn read_build(
     azure: &ResourceManager,
     site: &Site,
     config: &WebConfig,
     instance: Option<&str>,
-) -> (Build, Option<Note>) {
+) -> Served {
     if let Some(image) = config.image() {
-        return (Build::Image(image.to_owned()), None);
+        return Served::bare(Build::Image(image.to_owned()));
     }
-    match active_deployment(azure, site.scm_host(), instance).await {
-        Ok(found) => found,
-        Err(error) => (Build::Unreadable(error.to_string()), None),
-    }
+    active_deployment(azure, site.scm_host(), instance)
+        .await
+        .unwrap_or_else(|error| Served::bare(Build::Unreadable(error.to_string())))
 }
 
 async fn active_deployment(
     azure: &ResourceManager,
     host: Option<&str>,
     instance: Option<&str>,
-) -> Result<(Build, Option<Note>), AzureError> {
+) -> Result<Served, AzureError> {
     let scm = scm(azure, host, instance)?;
     let records = scm.deployments().await?;
-    let Some(active) = records.iter().find(|record| record.active) else { return Ok((Build::Nothing, None)) };
+    let Some(active) = records.into_iter().find(|record| record.active) else {
+        return Ok(Served::bare(Build::Nothing));
+    };
     let id =
         ReleaseId::new(&active.id).map_err(|error| AzureError::shape("read the active deployment", error))?;
     // A note is a comfort: its absence, or garbage in its place, changes nothing.
     let text = scm.read_note(id.as_str()).await.ok().flatten();
     let note =
         text.and_then(|text| serde_json::from_str::<Note>(&text).ok()).filter(|note| note.release_id == id);
-    Ok((Build::Deployment(id), note))
+    Ok(Served { build: Build::Deployment(id), note, since: active.end_time.or(active.received_time) })
 }
 
 async fn tier(azure: &ResourceManager, site: &Site) -> Option<String> {

@@ -7,6 +7,10 @@ use serde::Serialize;
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 /// The verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -95,164 +99,6 @@ pub enum Decision {
     Nothing(String),
     /// It is forbidden, for all these reasons.
     Refused(Vec<Refusal>),
-}
-
-/// Why a release is refused before anything is touched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The slot is not there.
-    #[error("the app {site} has no slot \"{slot}\"; it has: {has}")]
-    NoSuchSlot {
-        /// The app.
-        site: String,
-        /// The slot asked for.
-        slot: String,
-        /// The slots that exist.
-        has: String,
-    },
-    /// Production was named as the slot to go through.
-    #[error("slot-name is production; a release goes through another slot")]
-    SlotIsProduction,
-    /// The plan has no slots.
-    #[error("the App Service plan is {tier}, which has no deployment slots")]
-    TierWithoutSlots {
-        /// Its tier.
-        tier: String,
-    },
-    /// Container Apps have no slots.
-    #[error("the app runs on Container Apps, which has no deployment slots")]
-    OnContainerApps,
-    /// Stopped, switched off or over its quota.
-    #[error("{slot} is {condition}")]
-    NotRunning {
-        /// Which slot.
-        slot: SlotName,
-        /// In which way.
-        condition: String,
-    },
-    /// A swap with preview is pending.
-    #[error(
-        "{slot} has been prepared for a swap with \"{with}\" and waits for its completion or cancellation"
-    )]
-    PreviewPending {
-        /// Which slot.
-        slot: SlotName,
-        /// The other slot.
-        with: String,
-    },
-    /// Something else is at work.
-    #[error("another operation is under way on {slot}: {operation}")]
-    OperationUnderWay {
-        /// Which slot.
-        slot: SlotName,
-        /// Its id.
-        operation: String,
-    },
-    /// Kudu would swap by itself after the deployment.
-    #[error("auto swap is on: {slot} swaps with \"{with}\" by itself after each deployment, unchecked")]
-    AutoSwap {
-        /// Which slot.
-        slot: SlotName,
-        /// With which.
-        with: String,
-    },
-    /// A traffic rule names the slot and would point at the old version after the swap.
-    #[error(
-        "a traffic rule sends {percent} % of production's requests to {slot}; after the swap it would send them to the old version"
-    )]
-    TrafficRule {
-        /// Which slot.
-        slot: SlotName,
-        /// How much.
-        percent: String,
-    },
-    /// Staging serves something else than what was approved.
-    #[error("staging serves {serves}, not the release {wanted}")]
-    StagingMovedOn {
-        /// What it serves.
-        serves: String,
-        /// What was asked for.
-        wanted: ReleaseId,
-    },
-    /// Production serves something else than when the release was prepared.
-    #[error("production serves {serves}, not {expected} as when this release was prepared")]
-    ProductionMovedOn {
-        /// What it serves.
-        serves: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// Staging has nothing that could be swapped in.
-    #[error("staging serves no deployment that could be swapped: {why}")]
-    NothingToSwap {
-        /// Why.
-        why: String,
-    },
-    /// The slot serves a container image, and a package was given.
-    #[error("{slot} runs the container image {image}; a package cannot be deployed to it")]
-    IsContainer {
-        /// Which slot.
-        slot: SlotName,
-        /// Its image.
-        image: String,
-    },
-    /// The SCM site, which takes packages, does not answer.
-    #[error("the SCM site of {slot} could not be read: {why}")]
-    ScmUnreadable {
-        /// Which slot.
-        slot: SlotName,
-        /// Why.
-        why: String,
-    },
-    /// Neither the caller nor a record says what is to be taken back.
-    #[error("nothing tells whether production serves a release that should be taken back")]
-    ReleaseUnknown,
-    /// The version before is gone.
-    #[error("the version before {release} was {wanted}, and staging now serves {serves}")]
-    PreviousIsGone {
-        /// The release to take back.
-        release: ReleaseId,
-        /// The build before it.
-        wanted: String,
-        /// What staging serves.
-        serves: String,
-    },
-}
-
-impl Refusal {
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::NoSuchSlot { .. } => {
-                "check slot-name, or create the slot: az webapp deployment slot create"
-            }
-            Self::SlotIsProduction => "give the name of the staging slot in slot-name",
-            Self::TierWithoutSlots { .. } => {
-                "scale the plan up to Standard or higher: az appservice plan update --sku S1"
-            }
-            Self::OnContainerApps => "use the revisions of Container Apps instead",
-            Self::NotRunning { .. } => "start it (az webapp start), or look at its state in the portal",
-            Self::PreviewPending { .. } => {
-                "complete or cancel it: az webapp deployment slot swap --action swap | reset"
-            }
-            Self::OperationUnderWay { .. } => "wait until it has ended, then run again",
-            Self::AutoSwap { .. } => "switch it off: az webapp deployment slot auto-swap --disable",
-            Self::TrafficRule { .. } => "clear the rules first: az webapp traffic-routing clear",
-            Self::StagingMovedOn { .. } => {
-                "deploy again, and swap the release-id that this deployment hands on"
-            }
-            Self::ProductionMovedOn { .. } => "deploy again on top of what production serves now",
-            Self::NothingToSwap { .. } => "run slotway deploy first",
-            Self::IsContainer { .. } => "set the slot's image instead of giving a package",
-            Self::ScmUnreadable { .. } => {
-                "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
-            }
-            Self::ReleaseUnknown => "give release-id, as slotway deploy or slotway status prints it",
-            Self::PreviousIsGone { .. } => {
-                "release the earlier package again: instant rollback ends with the next deployment to staging"
-            }
-        }
-    }
 }
 
 /// Plans.
@@ -480,3 +326,6 @@ fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

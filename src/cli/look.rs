@@ -100,8 +100,8 @@ fn slot_lines(slot: &SlotFacts) -> Vec<String> {
     ];
     if let Some(note) = &slot.note {
         lines.push(format!("  sha256    {}", note.sha256));
-        lines.push(format!("  released  {}", note.written));
     }
+    lines.extend(slot.since.iter().map(|since| format!("  since     {since}")));
     if let Some(swap) = &slot.last_swap {
         lines.push(format!(
             "  last swap {} with {} at {}",
@@ -123,7 +123,7 @@ fn slot_document(slot: &SlotFacts) -> serde_json::Value {
         "build": slot.build.to_string(),
         "release-id": slot.build.release_id().map(ToString::to_string),
         "sha256": slot.note.as_ref().map(|note| &note.sha256),
-        "written": slot.note.as_ref().map(|note| &note.written),
+        "since": slot.since,
         "last-swap": slot.last_swap.as_ref().map(|swap| &swap.timestamp_utc),
         "operation": slot.operation,
         "prepared-with": slot.prepared_with,

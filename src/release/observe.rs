@@ -143,8 +143,8 @@ async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build), S
     let site = site.map_err(|error| error.to_string())?;
     let config = config.unwrap_or_default();
     let instance = release.instances.first().map(String::as_str);
-    let (build, _) = facts::read_build(release.azure, &site, &config, instance).await;
-    Ok((site, build))
+    let served = facts::read_build(release.azure, &site, &config, instance).await;
+    Ok((site, served.build))
 }
 
 #[cfg(test)]

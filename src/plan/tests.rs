@@ -1,0 +1,126 @@
+//! What the plan comes to, case by case.
+
+use reqwest::Url;
+
+use super::*;
+use crate::azure::SitePath;
+use crate::facts::Note;
+use crate::names::{ResourceGroup, SiteName, SubscriptionId};
+
+fn id(text: &str) -> ReleaseId {
+    ReleaseId::new(text).expect("well formed")
+}
+
+fn slot(name: &str, build: &str) -> SlotFacts {
+    SlotFacts {
+        slot: SlotName::new(name).expect("well formed"),
+        url: Url::parse("https://localhost:1/").expect("a URL"),
+        scm_host: Some("localhost:2".to_owned()),
+        build: Build::Deployment(id(build)),
+        note: None,
+        since: None,
+        content_id: None,
+        state: "Running".to_owned(),
+        enabled: true,
+        usage_state: "Normal".to_owned(),
+        prepared_with: None,
+        last_swap: None,
+        operation: None,
+        auto_swap: None,
+        traffic: Vec::new(),
+        instances: vec!["a".to_owned()],
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        path: SitePath {
+            subscription: SubscriptionId::new("00000000-0000-0000-0000-000000000001").expect("a GUID"),
+            group: ResourceGroup::new("contoso").expect("well formed"),
+            site: SiteName::new("contoso-web").expect("well formed"),
+        },
+        kind: vec!["app".to_owned()],
+        tier: Some("Standard".to_owned()),
+        on_container_apps: false,
+        slots: vec![SlotName::new("staging").expect("well formed")],
+        production: slot("production", "old"),
+        staging: Some(slot("staging", "older")),
+    }
+}
+
+fn order(verb: Verb, release: Option<&str>) -> Order {
+    Order {
+        verb,
+        staging: SlotName::new("staging").expect("well formed"),
+        release: release.map(id),
+        previous: None,
+    }
+}
+
+fn refusals(decision: Decision) -> Vec<Refusal> {
+    match decision {
+        Decision::Refused(refusals) => refusals,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn all_reasons_are_given_at_once() {
+    let mut facts = facts();
+    facts.tier = Some("Basic".to_owned());
+    facts.production.prepared_with = Some("staging".to_owned());
+    facts.production.traffic = vec![("Staging".to_owned(), 10.0)];
+    let staging = facts.staging.as_mut().expect("there is one");
+    staging.state = "Stopped".to_owned();
+    staging.auto_swap = Some("production".to_owned());
+    assert_eq!(refusals(plan(&order(Verb::Release, None), &facts)).len(), 5);
+}
+
+#[test]
+fn a_swap_is_refused_when_either_slot_moved_on() {
+    let mut order = order(Verb::Swap, Some("new"));
+    order.previous = Some(id("older"));
+    let refusals = refusals(plan(&order, &facts()));
+    assert!(matches!(refusals[0], Refusal::StagingMovedOn { .. }));
+    assert!(matches!(refusals[1], Refusal::ProductionMovedOn { .. }));
+}
+
+#[test]
+fn a_swap_that_an_earlier_run_did_is_only_proven() {
+    let decision = plan(&order(Verb::Swap, Some("old")), &facts());
+    let Decision::Go(plan) = decision else { panic!("{decision:?}") };
+    assert_eq!(plan.start, Start::CheckProduction);
+    assert_eq!(plan.old, Build::Deployment(id("older")));
+}
+
+#[test]
+fn a_rollback_of_what_production_does_not_serve_is_nothing_to_do() {
+    let decision = plan(&order(Verb::Rollback, Some("other")), &facts());
+    assert!(matches!(decision, Decision::Nothing(_)), "{decision:?}");
+}
+
+#[test]
+fn a_rollback_brings_back_only_the_build_that_was_before() {
+    let mut facts = facts();
+    facts.production.note = Some(Note {
+        slotway: 1,
+        release_id: id("old"),
+        sha256: String::new(),
+        size_bytes: 0,
+        previous: Some("gone".to_owned()),
+        written: String::new(),
+    });
+    let refused = refusals(plan(&order(Verb::Rollback, Some("old")), &facts));
+    assert!(matches!(refused[..], [Refusal::PreviousIsGone { .. }]));
+    facts.production.note = None;
+    let unknown = refusals(plan(&order(Verb::Rollback, None), &facts));
+    assert_eq!(unknown, [Refusal::ReleaseUnknown]);
+}
+
+#[test]
+fn an_unreadable_scm_site_forbids_a_deployment() {
+    let mut facts = facts();
+    facts.staging.as_mut().expect("there is one").build = Build::Unreadable("403".to_owned());
+    let refused = refusals(plan(&order(Verb::Deploy, None), &facts));
+    assert!(matches!(refused[..], [Refusal::ScmUnreadable { .. }]));
+}
