@@ -1,3 +1,5 @@
 //! Drives the real binary against the emulator, outcome by outcome.
 
+mod bad_input;
+mod harness;
 mod walls;
