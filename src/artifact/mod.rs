@@ -9,6 +9,7 @@ mod detect;
 mod digest;
 mod error;
 mod pack;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -223,3 +223,12 @@ async fn a_ready_archive_keeps_its_bytes_and_brings_its_warnings() {
     drop(artifact);
     assert!(path.exists(), "the user's file stays");
 }
+
+#[tokio::test]
+async fn it_can_be_prepared_on_another_thread() {
+    let source = folder(&[("a", "A")]);
+    let path = source.path().to_owned();
+    let task =
+        tokio::spawn(async move { prepare(&path, None, &|_| {}).await.map(|artifact| artifact.files) });
+    assert_eq!(task.await.expect("it ends").expect("packed"), Some(1));
+}
