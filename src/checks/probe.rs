@@ -119,9 +119,9 @@ fn request(client: &reqwest::Client, probe: &Probe<'_>) -> reqwest::RequestBuild
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("slotway/", env!("CARGO_PKG_VERSION"))));
     let mut cookies: Vec<String> = Vec::new();
     for (name, value) in probe.headers {
-        match name {
-            &COOKIE => cookies.push(String::from_utf8_lossy(value.as_bytes()).into_owned()),
-            &USER_AGENT => drop(headers.insert(name, value.clone())),
+        match *name {
+            COOKIE => cookies.push(String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            USER_AGENT => drop(headers.insert(name, value.clone())),
             _ => drop(headers.append(name, value.clone())),
         }
     }

@@ -79,7 +79,11 @@ pub async fn wait_ready(
         true => vec![None],
         false => target.instances.iter().map(|name| Some(name.as_str())).collect(),
     };
-    let waits = names.into_iter().map(|name| wait_for(client, target, name, settings, deadline, progress));
+    // A loop in place of a closure, whose lifetimes would keep the future from being sent between threads.
+    let mut waits = Vec::with_capacity(names.len());
+    for name in names {
+        waits.push(wait_for(client, target, name, settings, deadline, progress));
+    }
     let mut instances: Vec<InstanceReady> = stream::iter(waits).buffer_unordered(AT_ONCE).collect().await;
     let place =
         |one: &InstanceReady| target.instances.iter().position(|name| Some(name) == one.instance.as_ref());
@@ -233,6 +237,17 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(100);
         let ready = wait_ready(&client(), &target(&silent, &[]), &settings(), deadline, &|_| {}).await;
         assert_eq!((ready[0].verdict, ready[0].status), (Verdict::Error, None));
+    }
+
+    #[tokio::test]
+    async fn it_can_be_waited_for_on_another_thread() {
+        let server = Server::start(|_| (200, String::new())).await;
+        let target = target(&server, &["i0"]);
+        let task = tokio::spawn(async move {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            wait_ready(&client(), &target, &settings(), deadline, &|_| {}).await
+        });
+        assert_eq!(task.await.expect("it ends")[0].verdict, Verdict::Pass);
     }
 
     #[test]

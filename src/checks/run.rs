@@ -11,10 +11,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::command::run_command;
-use super::duration::show_duration;
 use super::expect::judge;
 use super::probe::{Probe, ProbeError, observe, url_at};
-use super::spec::{Action, Check, Soak};
+use super::spec::{Action, Check};
 use super::verdict::{Verdict, worst};
 use crate::names::{ReleaseId, SlotName};
 
@@ -96,15 +95,20 @@ pub fn deciding_verdict(outcomes: &[CheckOutcome]) -> Verdict {
 
 /// As many requests as are under way at once.
 const AT_ONCE: usize = 8;
-/// As many rounds in a row as may go by without a measurement before proving is given up.
-const UNMEASURED_ROUNDS: u32 = 5;
 
 /// One check, on one instance if it is pinned to one.
 #[derive(Clone)]
-struct Job<'a> {
-    position: usize,
+pub(super) struct Job<'a> {
+    pub(super) position: usize,
     check: &'a Check,
     instance: Option<&'a str>,
+}
+
+impl Job<'_> {
+    /// Whether it runs a command.
+    pub(super) fn is_command(&self) -> bool {
+        matches!(self.check.action, Action::Command(_))
+    }
 }
 
 /// What one try came to.
@@ -126,21 +130,35 @@ pub async fn run_all(
     deadline: Instant,
     progress: &(dyn Fn(CheckProgress) + Send + Sync),
 ) -> Vec<CheckOutcome> {
-    let (commands, requests): (Vec<Job<'_>>, Vec<Job<'_>>) =
-        jobs(checks, target).into_iter().partition(|job| matches!(job.check.action, Action::Command(_)));
+    let outcomes = run_jobs(client, jobs(checks, target), target, deadline, progress).await;
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Runs these jobs; each outcome comes with its job's position, in order.
+pub(super) async fn run_jobs(
+    client: &reqwest::Client,
+    jobs: Vec<Job<'_>>,
+    target: &Target,
+    deadline: Instant,
+    progress: &(dyn Fn(CheckProgress) + Send + Sync),
+) -> Vec<(usize, CheckOutcome)> {
+    let (commands, requests): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(Job::is_command);
+    // A loop in place of a closure, whose lifetimes would keep the future from being sent between threads.
+    let mut running = Vec::with_capacity(requests.len());
+    for job in requests {
+        running.push(run_job(client, job, target, deadline, progress));
+    }
     let mut outcomes: Vec<(usize, CheckOutcome)> =
-        stream::iter(requests.into_iter().map(|job| run_job(client, job, target, deadline, progress)))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+        stream::iter(running).buffer_unordered(AT_ONCE).collect().await;
     for job in commands {
         outcomes.push(run_job(client, job, target, deadline, progress).await);
     }
     outcomes.sort_by_key(|(position, _)| *position);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    outcomes
 }
 
-fn jobs<'a>(checks: &'a [Check], target: &'a Target) -> Vec<Job<'a>> {
+/// One job for each check that applies, or for each instance it is pinned to.
+pub(super) fn jobs<'a>(checks: &'a [Check], target: &'a Target) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
     for check in checks.iter().filter(|check| check.applies_to(&target.slot)) {
         let instances: Vec<Option<&str>> = match check.every_instance && !target.instances.is_empty() {
@@ -284,71 +302,19 @@ fn command_environment(target: &Target) -> Vec<(String, String)> {
     environment
 }
 
-/// Runs rounds of all checks until they have kept passing for as long and as often as asked.
-///
-/// Gives the outcomes of the last round. A round that was measured bad ends it at once; a round that could
-/// not be measured begins the count anew, and a few such rounds in a row end it too.
-pub async fn prove(
-    client: &reqwest::Client,
-    checks: &[Check],
-    target: &Target,
-    soak: &Soak,
-    deadline: Instant,
-    progress: &(dyn Fn(CheckProgress) + Send + Sync),
-) -> Vec<CheckOutcome> {
-    let (mut passes, mut unmeasured) = (0, 0);
-    let mut row_began = Instant::now();
-    loop {
-        let round_began = Instant::now();
-        let outcomes = run_all(client, checks, target, deadline, progress).await;
-        match deciding_verdict(&outcomes) {
-            Verdict::Pass => {
-                if passes == 0 {
-                    row_began = round_began;
-                }
-                (passes, unmeasured) = (passes + 1, 0);
-            }
-            Verdict::Fail => return outcomes,
-            Verdict::Inconclusive | Verdict::Error => (passes, unmeasured) = (0, unmeasured + 1),
-        }
-        let proven = passes >= soak.passes && row_began.elapsed() >= soak.lasting;
-        if proven || outcomes.is_empty() || unmeasured >= UNMEASURED_ROUNDS {
-            return outcomes;
-        }
-        let next = Instant::now() + soak.every;
-        if next >= deadline {
-            return cut_short(outcomes, passes, soak);
-        }
-        tokio::time::sleep_until(next).await;
-    }
-}
-
-/// The last round passed, but there is no time for as many as were asked for.
-fn cut_short(mut outcomes: Vec<CheckOutcome>, passes: u32, soak: &Soak) -> Vec<CheckOutcome> {
-    for outcome in outcomes.iter_mut().filter(|outcome| outcome.verdict.is_pass()) {
-        outcome.verdict = Verdict::Inconclusive;
-        outcome.detail = format!(
-            "no time left, passed {passes} rounds of the {} wanted over {}",
-            soak.passes,
-            show_duration(soak.lasting)
-        );
-    }
-    outcomes
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::checks::file::read;
     use crate::checks::testing::{Server, client};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn checks(yaml: &str) -> Vec<Check> {
+    pub(in crate::checks) fn checks(yaml: &str) -> Vec<Check> {
         read(&format!("checks:\n{yaml}"), "test", &[]).expect("well formed").checks
     }
 
-    fn target(server: &Server, instances: &[&str]) -> Target {
+    pub(in crate::checks) fn target(server: &Server, instances: &[&str]) -> Target {
         Target {
             base_url: server.url("/"),
             slot: SlotName::new("staging").expect("a name"),
@@ -359,12 +325,14 @@ mod tests {
         }
     }
 
-    fn soon() -> Instant {
+    pub(in crate::checks) fn soon() -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
 
     /// Answers 500 to the first requests, then 200.
-    fn bad_at_first(count: usize) -> impl Fn(&crate::checks::testing::Seen) -> (u16, String) + Send + Sync {
+    pub(in crate::checks) fn bad_at_first(
+        count: usize,
+    ) -> impl Fn(&crate::checks::testing::Seen) -> (u16, String) + Send + Sync {
         let seen = AtomicUsize::new(0);
         move |_| {
             if seen.fetch_add(1, Ordering::SeqCst) < count {
@@ -463,32 +431,5 @@ mod tests {
         let outcomes = run_all(&client(), &checks, &target(&server, &[]), soon(), &|_| {}).await;
         let expected = format!("{} staging r-1", server.url("/"));
         assert_eq!(outcomes[0].output_tail.as_deref(), Some(expected.as_str()));
-    }
-
-    #[tokio::test]
-    async fn proof_takes_as_many_rounds_as_asked_and_ends_at_the_first_bad_one() {
-        let soak = Soak { lasting: Duration::from_millis(20), passes: 3, every: Duration::from_millis(10) };
-        let checks = checks("  - path: /\n");
-        let server = Server::start(|_| (200, String::new())).await;
-        let outcomes = prove(&client(), &checks, &target(&server, &[]), &soak, soon(), &|_| {}).await;
-        assert_eq!(outcomes[0].verdict, Verdict::Pass);
-        assert!(server.requests().len() >= 3);
-        let failing = Server::start(bad_at_first(1)).await;
-        let outcomes = prove(&client(), &checks, &target(&failing, &[]), &soak, soon(), &|_| {}).await;
-        assert_eq!((outcomes[0].verdict, failing.requests().len()), (Verdict::Fail, 1));
-    }
-
-    #[tokio::test]
-    async fn proof_that_cannot_be_measured_is_given_up_and_proof_cut_short_is_no_proof() {
-        let soak = Soak { lasting: Duration::ZERO, passes: 3, every: Duration::from_millis(10) };
-        let checks = checks("  - path: /\n");
-        let silent = Server::start(|_| (0, String::new())).await;
-        let outcomes = prove(&client(), &checks, &target(&silent, &[]), &soak, soon(), &|_| {}).await;
-        assert_eq!((outcomes[0].verdict, silent.requests().len() >= 5), (Verdict::Error, true));
-        let server = Server::start(|_| (200, String::new())).await;
-        let long = Soak { every: Duration::from_secs(120), ..soak };
-        let outcomes = prove(&client(), &checks, &target(&server, &[]), &long, soon(), &|_| {}).await;
-        assert_eq!(outcomes[0].verdict, Verdict::Inconclusive);
-        assert_eq!(outcomes[0].detail, "no time left, passed 1 rounds of the 3 wanted over 0 ms");
     }
 }

@@ -1,0 +1,194 @@
+//! What the entries of an archive say, added up and judged one by one.
+//!
+//! Pure. Owns which names, links and sizes are refused and what is worth a
+//! warning. Sections are those of PKWARE's APPNOTE.TXT 6.3.
+
+use std::path::{Component, Path};
+
+use super::ArtifactError;
+use super::detect::PackageType;
+use super::error::clean;
+
+/// More than this never comes out of an honest package of at most 2 GiB.
+const MOST_UNPACKED: u64 = 100 << 30;
+/// They are remembered by name, so there is a bound.
+const MOST_LINKS: usize = 10_000;
+
+/// What an archive holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// Entries that are no folders.
+    pub(super) files: u64,
+    /// The one folder at the top that holds everything.
+    pub(super) only_folder: Option<String>,
+    /// Whether names are written with backslashes.
+    pub(super) has_backslashes: bool,
+    /// Whether some entries are packed in a way that few can unpack.
+    pub(super) has_rare_compression: bool,
+}
+
+impl Contents {
+    /// What is odd about the archive.
+    pub(super) fn warnings(&self, package_type: PackageType) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(folder) = self.only_folder.as_ref().filter(|_| package_type == PackageType::Zip) {
+            warnings.push(format!(
+                "all files are inside the folder {folder}/ of the archive; the app will look for them at the top"
+            ));
+        }
+        if self.has_backslashes {
+            warnings.push(
+                "names in the archive are written with backslashes; Linux takes them for part of the name"
+                    .to_owned(),
+            );
+        }
+        if self.has_rare_compression {
+            warnings.push(
+                "some entries are neither stored nor deflated; App Service may fail to unpack them"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+/// Where the directory lies and how many entries it has (section 4.3.16, for Zip64 section 4.3.14).
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) entries: u64,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+}
+
+/// An entry of the directory (section 4.3.12).
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: Vec<u8>,
+    pub(super) flags: u16,
+    pub(super) method: u16,
+    pub(super) packed: u64,
+    pub(super) unpacked: u64,
+    pub(super) offset: u64,
+    pub(super) is_link: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Tops {
+    #[default]
+    None,
+    OneFolder,
+    Many,
+}
+
+/// What is gathered on the way through the directory.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) contents: Contents,
+    pub(super) unpacked: u64,
+    pub(super) links: Vec<Vec<u8>>,
+    tops: Tops,
+    first_top: Option<String>,
+}
+
+impl Survey {
+    pub(super) fn add(
+        &mut self,
+        path: &Path,
+        directory: &Directory,
+        entry: &Entry,
+    ) -> Result<(), ArtifactError> {
+        if let Some(problem) = bad_name(&entry.name) {
+            return Err(bad_entry(path, &entry.name, problem));
+        }
+        // Bit 0: encrypted; bit 13: its header is masked (section 4.4.4). Method 99: AES (section 4.4.5).
+        if entry.flags & 0x2001 != 0 || entry.method == 99 {
+            return Err(bad_entry(path, &entry.name, "is encrypted, and App Service has no password for it"));
+        }
+        let end = entry.offset.checked_add(30 + entry.name.len() as u64 + entry.packed);
+        if end.is_none_or(|end| end > directory.offset) {
+            return Err(bad_entry(
+                path,
+                &entry.name,
+                "does not lie within the archive, which is cut off or damaged",
+            ));
+        }
+        self.unpacked = self.unpacked.saturating_add(entry.unpacked);
+        if self.unpacked > MOST_UNPACKED {
+            return Err(ArtifactError::Bomb { path: path.to_owned(), total_bytes: self.unpacked });
+        }
+        self.contents.has_backslashes |= entry.name.contains(&b'\\');
+        // Stored, deflated and Deflate64 are what .NET's ZipArchive reads, which is what Kudu unpacks with.
+        self.contents.has_rare_compression |= !matches!(entry.method, 0 | 8 | 9);
+        if entry.is_link {
+            if self.links.len() >= MOST_LINKS {
+                return Err(bad_entry(path, &entry.name, "is one symbolic link too many (more than 10000)"));
+            }
+            self.links.push(entry.name.clone());
+        }
+        let is_folder = matches!(entry.name.last(), Some(b'/' | b'\\'));
+        self.contents.files += u64::from(!is_folder);
+        self.note_top(&entry.name);
+        Ok(())
+    }
+
+    /// What the archive holds, once all entries were added.
+    pub(super) fn finish(self) -> Contents {
+        let only_folder = self.first_top.filter(|_| self.tops == Tops::OneFolder).map(|name| clean(&name));
+        Contents { only_folder, ..self.contents }
+    }
+
+    fn note_top(&mut self, name: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        let mut parts = name.splitn(2, ['/', '\\']);
+        let (top, is_in_folder) = (parts.next().unwrap_or_default(), parts.next().is_some());
+        self.tops = match (&self.tops, &self.first_top) {
+            (Tops::None, _) if is_in_folder => Tops::OneFolder,
+            (Tops::OneFolder, Some(first)) if is_in_folder && first == top => Tops::OneFolder,
+            _ => Tops::Many,
+        };
+        if self.first_top.is_none() {
+            self.first_top = Some(top.to_owned());
+        }
+    }
+}
+
+pub(super) fn bad_entry(path: &Path, name: &[u8], problem: &'static str) -> ArtifactError {
+    ArtifactError::Entry { path: path.to_owned(), entry: clean(&String::from_utf8_lossy(name)), problem }
+}
+
+/// Why a name would lead out of the folder that the archive is unpacked to; a backslash counts as a separator.
+fn bad_name(name: &[u8]) -> Option<&'static str> {
+    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
+    if name.is_empty() {
+        Some("has no name")
+    } else if name.contains(&0) {
+        Some("has a zero byte in its name")
+    } else if name.first().is_some_and(is_separator) {
+        Some("has an absolute path")
+    } else if name.len() > 1 && name[1] == b':' && name[0].is_ascii_alphabetic() {
+        Some("has a path with a drive")
+    } else if name.split(is_separator).any(|part| part == b"..") {
+        Some("leads out of the archive with ..")
+    } else {
+        None
+    }
+}
+
+/// Whether a link's target stays inside. `..` counts only at the start: behind a folder that may itself be a
+/// link, nobody can tell where it leads.
+pub(super) fn link_stays_inside(name: &str, target: &str) -> bool {
+    if target.is_empty() || target.contains(['\\', ':', '\0']) {
+        return false;
+    }
+    let mut depth = name.split('/').count() - 1;
+    let mut went_down = false;
+    for part in Path::new(target).components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(_) => went_down = true,
+            Component::ParentDir if !went_down && depth > 0 => depth -= 1,
+            _ => return false,
+        }
+    }
+    true
+}
