@@ -12,7 +12,8 @@ const CONNECTION: [&str; 6] = [
 ];
 
 fn release(place: &Place, more: &[&str]) -> (i32, String) {
-    let arguments: Vec<&str> = ["release"].into_iter().chain(CONNECTION).chain(more.iter().copied()).collect();
+    let arguments: Vec<&str> =
+        ["release"].into_iter().chain(CONNECTION).chain(more.iter().copied()).collect();
     let finished = place.run(&arguments);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     (finished.code, place.plain(&finished.stderr))
@@ -99,7 +100,8 @@ fn a_wrong_key_in_the_configuration() {
 #[test]
 fn contradicting_inputs() {
     let place = Place::new();
-    let arguments = ["--package", "dist", "--resource-manager-url", "https://localhost:1", "--clean", "perhaps"];
+    let arguments =
+        ["--package", "dist", "--resource-manager-url", "https://localhost:1", "--clean", "perhaps"];
     let (code, error) = release(&place, &arguments);
     assert_eq!(code, 2);
     insta::assert_snapshot!(error, @"");
@@ -118,5 +120,8 @@ fn bad_input_is_machine_readable_too() {
     let report = finished.json();
     assert_eq!((finished.code, &report["outcome"]), (2, &serde_json::json!("invalid-inputs")));
     let help = report["help"].as_array().expect("a list");
-    assert!(help.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("release-id"))), "{help:?}");
+    assert!(
+        help.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("release-id"))),
+        "{help:?}"
+    );
 }
