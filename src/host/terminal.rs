@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -23,13 +23,7 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Terminal {
     out: Mutex<Box<dyn Write + Send>>,
     live: Option<ProgressBar>,
-    waiting: Mutex<Option<Waiting>>,
-}
-
-struct Waiting {
-    what: String,
-    since: Instant,
-    limit: Duration,
+    waiting: Mutex<String>,
 }
 
 impl Terminal {
@@ -41,7 +35,7 @@ impl Terminal {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { out: Mutex::new(out), live, waiting: Mutex::new(None) }
+        Self { out: Mutex::new(out), live, waiting: Mutex::new(String::new()) }
     }
 
     /// Shows an entry of the journal.
@@ -52,10 +46,13 @@ impl Terminal {
         }
         match &entry.event {
             Event::Waiting { what, limit } => {
-                let waiting = Waiting { what: text::line(what), since: Instant::now(), limit: *limit };
-                self.live_line(Some(waiting), "");
+                self.wait_for(format!(
+                    "waiting for {}, at most {}",
+                    text::line(what),
+                    report::duration(*limit)
+                ));
             }
-            Event::Moved { .. } => self.live_line(None, ""),
+            Event::Moved { phase, .. } => self.wait_for(phase.words().to_owned()),
             _ => {}
         }
     }
@@ -112,22 +109,20 @@ impl Terminal {
         }
     }
 
-    fn live_words(&self, words: &str) {
-        self.live_line(None, &text::line(words));
+    /// A new thing is waited for; the line's clock begins again.
+    fn wait_for(&self, what: String) {
+        let Some(bar) = &self.live else { return };
+        bar.reset_elapsed();
+        bar.set_style(spinner());
+        bar.set_message(what.clone());
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
-    fn live_line(&self, waiting: Option<Waiting>, words: &str) {
+    fn live_words(&self, words: &str) {
         let Some(bar) = &self.live else { return };
-        let mut current = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_some() {
-            *current = waiting;
-        }
+        let what = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         bar.set_style(spinner());
-        let what = current.as_ref().map_or(String::new(), |waiting| {
-            let until = waiting.limit.saturating_sub(waiting.since.elapsed());
-            format!("waiting for {}, {} left", waiting.what, report::duration(until))
-        });
-        bar.set_message(if words.is_empty() { what } else { format!("{what} · {words}") });
+        bar.set_message(format!("{what} · {}", text::line(words)));
     }
 }
 
