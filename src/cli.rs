@@ -32,7 +32,15 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(dispatch(&matches));
     // A blocked reader of a dead file system must not hold the exit back.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    tracing::debug!(peak_memory_kib = peak_memory_kib(), "done");
     conclude(result)
+}
+
+/// The most memory this process held, where the system tells (Linux).
+fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
