@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 mod arguments;
 mod check;
+mod conclude;
 mod context;
 mod emulator;
 mod look;
@@ -51,10 +52,21 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
         "rehearse" => rehearse::rehearse(matches, cancelled).await,
         verb => {
             let context = Context::from_process(matches, cancelled)?;
-            let result = perform(verb, &context).await;
+            let result = match if verb == "run" { commanded(&context) } else { Ok(verb) } {
+                Ok(verb) => perform(verb, &context).await,
+                Err(error) => Err(error),
+            };
             context.finish(result, verb)
         }
     }
+}
+
+/// The verb that a pipeline step's input names.
+fn commanded(context: &Context) -> Result<&'static str, Error> {
+    let word = context.raw.get("command").unwrap_or("release");
+    arguments::VERBS.into_iter().find(|verb| verb.eq_ignore_ascii_case(word)).ok_or_else(|| {
+        context::problem("command", format!("is \"{word}\"; write one of {}", arguments::VERBS.join(", ")))
+    })
 }
 
 /// One verb in a context that may be the process's or a rehearsal's.
