@@ -1,0 +1,9 @@
+//! App Service as a consumer of its API sees it, on this machine.
+//!
+//! A pure world under thin skins. Must not use anything of the rest of the program
+//! but `crate::names`, read the environment, print, or exit.
+
+pub mod front;
+pub mod runtime;
+pub mod scenario;
+pub mod world;
