@@ -16,6 +16,12 @@ use super::front::{Body, BodyError};
 /// The longest body of a request that is read into memory: Resource Manager's own limit is 4 MB.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// How much of an unwanted body is read.
+const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How long an unwanted body may take.
+const DISCARD_TIME: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// A path made regular. Names are given back as they were written, literals are compared
 /// without regard to case (real-clients.md, last line), and empty segments do not count because az joins
 /// `//metadata/endpoints` (real-clients.md, "Pointing them at a server").
@@ -152,6 +158,23 @@ pub async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyFailure> {
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFailure::TooLong),
         Err(_) => Err(BodyFailure::Broken),
     }
+}
+
+/// Reads a body and throws it away, so that a client that is still sending can read its answer. Bounded:
+/// a longer one is left unread and its connection closed.
+pub async fn discard(mut body: Incoming) {
+    let mut left = DISCARD_LIMIT;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // A client that stops sending does not get to hold the answer back.
+    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
 }
 
 /// A body from bytes.
