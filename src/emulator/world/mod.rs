@@ -10,26 +10,37 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::scenario::{Durations, Milestone, Scenario};
-use crate::names::{ResourceGroup, SiteName, SlotName};
+use super::scenario::{Actor, Durations, Milestone};
+use crate::names::SiteName;
 
 pub mod agenda;
+mod clock;
+pub mod command;
+mod create;
+mod deploying;
 pub mod deployment;
+mod environment;
+pub mod ids;
 pub mod instance;
+mod preview;
 pub mod refusal;
+pub mod route;
 pub mod settings;
 pub mod site;
 pub mod swap;
+#[cfg(test)]
+mod tests;
+mod warmup;
 
 use agenda::Agenda;
+pub use command::SlotChange;
 pub use deployment::{
     Deployment, DeploymentKey, DeploymentStatus, LogKind, LogLine, PackageKind, RecordedDeployment, Upload,
     UploadTicket,
 };
 pub use instance::{AppSpec, Instance, InstanceChange, InstanceKey, InstanceState};
 pub use refusal::{Origin, Refusal};
+pub use route::{Route, Routes};
 pub use settings::{
     ConnectionString, Experiments, RampUpRule, SlotDifference, SlotSettingNames, StickyValues, WebConfig,
 };
@@ -83,8 +94,8 @@ pub enum Effect {
         /// What, and how.
         upload: Box<UploadOrder>,
     },
-    /// Remove a deleted slot's content.
-    RemoveFolder(PathBuf),
+    /// Remove a file or folder that is not needed any more.
+    Remove(PathBuf),
     /// The time the runtime asked for has come.
     Alarm(AlarmId),
 }
@@ -94,6 +105,8 @@ pub enum Effect {
 pub struct UploadOrder {
     /// The bytes, or a folder to copy.
     pub file: PathBuf,
+    /// Whether the file is to be removed afterwards.
+    pub temporary: bool,
     /// `/home` of the side.
     pub home: PathBuf,
     /// The type.
@@ -127,33 +140,31 @@ pub struct World {
     effects: Vec<Effect>,
     durations: Durations,
     folder: PathBuf,
+    ids: ids::Ids,
     plans: BTreeMap<String, Plan>,
     sites: BTreeMap<SiteName, Site>,
     operations: Vec<Operation>,
     milestones: Vec<(Milestone, Timestamp)>,
+    actors: Vec<Actor>,
+    acting_site: SiteName,
+    actor_results: Vec<ActorResult>,
+    pings: BTreeMap<PingId, warmup::Ping>,
+    deploying: BTreeMap<DeploymentKey, deploying::Deploying>,
+    last_side: u64,
+    last_generation: u64,
+    last_number: u64,
 }
 
 // ---------------------------------------------------------------- reading
 impl World {
-    /// A world with the scenario's site, its slots and their first content. `hosts` must name every
-    /// slot of [`Scenario::slot_names`]; `folder` is where contents will lie; nothing is written yet.
-    ///
-    /// # Errors
-    ///
-    /// A scenario that contradicts itself: a slot without hosts, too many slots for the tier.
-    pub fn new(
-        scenario: &Scenario,
-        hosts: &BTreeMap<SlotName, SlotHosts>,
-        folder: PathBuf,
-        now: Timestamp,
-    ) -> Result<Self, Refusal> {
-        let _ = (scenario, hosts, folder, now);
-        unimplemented!()
-    }
-
     /// The world's time.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// How long things take.
+    pub fn durations(&self) -> &Durations {
+        &self.durations
     }
 
     /// A site by its name.
@@ -176,19 +187,9 @@ impl World {
         self.sites.get(site).and_then(|site| self.plans.get(&site.plan))
     }
 
-    /// A slot.
-    ///
-    /// # Errors
-    ///
-    /// 404 for a site or a slot that is not there.
-    pub fn slot(&self, slot: &SlotRef) -> Result<&Slot, Refusal> {
-        let _ = slot;
-        unimplemented!()
-    }
-
     /// An operation, running or ended.
     pub fn operation(&self, id: &OperationId) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.id == *id)
+        self.operations.iter().rev().find(|operation| operation.id == *id)
     }
 
     /// All operations, oldest first.
@@ -203,354 +204,37 @@ impl World {
 
     /// What the scenario's actors did.
     pub fn actor_results(&self) -> &[ActorResult] {
-        unimplemented!()
-    }
-
-    /// The deployment a ticket or an answer spoke of, wherever its side is now.
-    pub fn deployment(&self, key: &DeploymentKey) -> Option<&Deployment> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// What `slotsdiffs` lists (arm-app-service.md §10).
-    ///
-    /// # Errors
-    ///
-    /// 404.
-    pub fn slot_differences(
-        &self,
-        source: &SlotRef,
-        target: &SlotRef,
-    ) -> Result<Vec<SlotDifference>, Refusal> {
-        let _ = (source, target);
-        unimplemented!()
-    }
-
-    /// Whether a POST that changes nothing is allowed, such as `appsettings/list`: a read-only lock
-    /// forbids it (arm-app-service.md §15).
-    ///
-    /// # Errors
-    ///
-    /// 409 ScopeLocked, 404.
-    pub fn check_post(&self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
-    }
-
-    /// Whether Kudu answers at all: the skin calls it first for every SCM request.
-    ///
-    /// # Errors
-    ///
-    /// 503 while it restarts, 403 when the slot is stopped, 404.
-    pub fn check_scm(&self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
+        &self.actor_results
     }
 }
 
-// ---------------------------------------------------------------- commands
-/// Each command checks everything before it changes anything.
+// ---------------------------------------------------------------- for the rooms below
 impl World {
-    /// Creates a site on a plan that exists.
-    ///
-    /// # Errors
-    ///
-    /// 404 for the plan, 409 when the name is taken.
-    pub fn create_site(
-        &mut self,
-        name: SiteName,
-        resource_group: ResourceGroup,
-        location: String,
-        kind: String,
-        plan: String,
-        hosts: SlotHosts,
-    ) -> Result<(), Refusal> {
-        let _ = (name, resource_group, location, kind, plan, hosts);
-        unimplemented!()
+    fn slot_mut(&mut self, slot: &SlotRef) -> Option<&mut Slot> {
+        self.sites.get_mut(&slot.site)?.slots.get_mut(&slot.slot)
     }
 
-    /// Creates a slot: empty, with one setting of its own on Windows (seen-in-recordings.md 6). A slot that is
-    /// there stays as it is: the skin writes what the body brought with the other commands.
-    ///
-    /// # Errors
-    ///
-    /// 404, 400 for the name "production", 409 for the tier's limit, the lock or a running operation.
-    pub fn create_slot(&mut self, slot: &SlotRef, hosts: SlotHosts) -> Result<(), Refusal> {
-        let _ = (slot, hosts);
-        unimplemented!()
+    /// In which slot a side is now.
+    pub fn slot_of_side(&self, side: SideId) -> Option<SlotRef> {
+        let slots = self.sites.values().flat_map(|site| site.slots.values().map(move |slot| (site, slot)));
+        slots
+            .into_iter()
+            .find(|(_, slot)| slot.side.id == side)
+            .map(|(site, slot)| SlotRef::new(site.name.clone(), slot.name.clone()))
     }
 
-    /// Deletes a slot with its content. A pending preview on the target stays (arm-app-service.md §4).
-    ///
-    /// # Errors
-    ///
-    /// 404, 400 for production, 409.
-    pub fn delete_slot(&mut self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
+    /// A side, wherever it is now.
+    pub fn side(&self, side: SideId) -> Option<&Side> {
+        self.contents().find(|content| content.id == side)
     }
 
-    /// Starts a slot.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409.
-    pub fn start(&mut self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
+    fn side_mut(&mut self, side: SideId) -> Option<&mut Side> {
+        let slots = self.sites.values_mut().flat_map(|site| site.slots.values_mut());
+        slots.map(|slot| &mut slot.side).find(|content| content.id == side)
     }
 
-    /// Stops a slot.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409.
-    pub fn stop(&mut self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
-    }
-
-    /// Restarts a slot's instances.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409.
-    pub fn restart(&mut self, slot: &SlotRef) -> Result<(), Refusal> {
-        let _ = slot;
-        unimplemented!()
-    }
-
-    /// Replaces **all** app settings (arm-app-service.md §11); instances and SCM restart.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409 while an operation runs or a preview is pending.
-    pub fn put_app_settings(
-        &mut self,
-        slot: &SlotRef,
-        settings: BTreeMap<String, String>,
-    ) -> Result<(), Refusal> {
-        let _ = (slot, settings);
-        unimplemented!()
-    }
-
-    /// Replaces all connection strings; instances and SCM restart.
-    ///
-    /// # Errors
-    ///
-    /// As `put_app_settings`.
-    pub fn put_connection_strings(
-        &mut self,
-        slot: &SlotRef,
-        strings: BTreeMap<String, ConnectionString>,
-    ) -> Result<(), Refusal> {
-        let _ = (slot, strings);
-        unimplemented!()
-    }
-
-    /// Replaces `slotConfigNames`; nothing restarts.
-    ///
-    /// # Errors
-    ///
-    /// As `put_app_settings`, for any slot of the site.
-    pub fn put_slot_setting_names(
-        &mut self,
-        site: &SiteName,
-        names: SlotSettingNames,
-    ) -> Result<(), Refusal> {
-        let _ = (site, names);
-        unimplemented!()
-    }
-
-    /// Merges the properties into `config/web` (PATCH); instances and SCM restart when a part of the stack or
-    /// the start command changed.
-    ///
-    /// # Errors
-    ///
-    /// As `put_app_settings`; 400 for a field of the wrong kind.
-    pub fn patch_web_config(&mut self, slot: &SlotRef, properties: Value) -> Result<(), Refusal> {
-        let _ = (slot, properties);
-        unimplemented!()
-    }
-
-    /// What else a PUT or PATCH of the site itself may change.
-    ///
-    /// # Errors
-    ///
-    /// As `put_app_settings`.
-    pub fn patch_slot(&mut self, slot: &SlotRef, change: SlotChange) -> Result<(), Refusal> {
-        let _ = (slot, change);
-        unimplemented!()
-    }
-
-    /// Allows or forbids basic sign-in.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409 ScopeLocked.
-    pub fn set_publishing_policy(
-        &mut self,
-        slot: &SlotRef,
-        policy: PublishingPolicy,
-        allow: bool,
-    ) -> Result<(), Refusal> {
-        let _ = (slot, policy, allow);
-        unimplemented!()
-    }
-
-    /// Gives a plan this many machines, at least one. A swap before its switch fails by it
-    /// (arm-app-service.md §9, "allocation of VM instances").
-    ///
-    /// # Errors
-    ///
-    /// 404, 400.
-    pub fn scale(&mut self, plan: &str, workers: usize) -> Result<(), Refusal> {
-        let _ = (plan, workers);
-        unimplemented!()
-    }
-
-    /// Sets or removes a management lock.
-    ///
-    /// # Errors
-    ///
-    /// 404.
-    pub fn set_lock(&mut self, site: &SiteName, lock: Option<Lock>) -> Result<(), Refusal> {
-        let _ = (site, lock);
-        unimplemented!()
-    }
-
-    /// Begins a swap (arm-app-service.md §6); the answer is 202 with the id. It completes a pending preview
-    /// of the same pair.
-    ///
-    /// # Errors
-    ///
-    /// 404, 400 when both are one slot, 409.
-    pub fn begin_swap(
-        &mut self,
-        source: &SlotRef,
-        target: &SlotRef,
-        preserve_vnet: bool,
-    ) -> Result<OperationId, Refusal> {
-        let _ = (source, target, preserve_vnet);
-        unimplemented!()
-    }
-
-    /// Phase 1 of a swap with preview (arm-app-service.md §8).
-    ///
-    /// # Errors
-    ///
-    /// 404, 400, 409.
-    pub fn apply_slot_config(&mut self, source: &SlotRef, target: &SlotRef) -> Result<(), Refusal> {
-        let _ = (source, target);
-        unimplemented!()
-    }
-
-    /// Cancels a pending preview. Works on its source and on its target: PowerShell resets the one, the CLI the
-    /// other (arm-app-service.md §8, seen-in-recordings.md 9). On any other slot it does nothing, successfully.
-    ///
-    /// # Errors
-    ///
-    /// 404, 409 while an operation runs.
-    pub fn reset_slot_config(&mut self, which: &SlotRef) -> Result<(), Refusal> {
-        let _ = which;
-        unimplemented!()
-    }
-
-    /// Takes Kudu's lock, before the body is read (kudu-deploy.md §5).
-    ///
-    /// # Errors
-    ///
-    /// 409 when it is held or the package comes from a URL, 503, 403, 404.
-    pub fn lock_for_upload(&mut self, slot: &SlotRef) -> Result<UploadTicket, Refusal> {
-        let _ = slot;
-        unimplemented!()
-    }
-
-    /// Begins the deployment of an upload that has arrived: a record with a temporary id appears.
-    ///
-    /// # Errors
-    ///
-    /// 409 when the lock was lost meanwhile (an SCM restart).
-    pub fn begin_deployment(
-        &mut self,
-        ticket: UploadTicket,
-        upload: Upload,
-    ) -> Result<DeploymentKey, Refusal> {
-        let _ = (ticket, upload);
-        unimplemented!()
-    }
-
-    /// Gives the lock back without a deployment.
-    pub fn abandon_upload(&mut self, ticket: UploadTicket) {
-        let _ = ticket;
-        unimplemented!()
-    }
-
-    /// Writes a record for a pipeline (kudu-deploy.md §7).
-    ///
-    /// # Errors
-    ///
-    /// 409 under the lock or when the id exists, 400 for an active failure, 503, 403, 404.
-    pub fn record_deployment(&mut self, slot: &SlotRef, record: RecordedDeployment) -> Result<(), Refusal> {
-        let _ = (slot, record);
-        unimplemented!()
-    }
-}
-
-/// Properties of the site itself that a PUT or PATCH may bring; `None` leaves as it is.
-#[derive(Debug, Clone, Default)]
-pub struct SlotChange {
-    /// `httpsOnly`.
-    pub https_only: Option<bool>,
-    /// `clientAffinityEnabled`.
-    pub client_affinity: Option<bool>,
-    /// `virtualNetworkSubnetId`; the inner `None` removes it.
-    pub subnet: Option<Option<String>>,
-    /// `tags`.
-    pub tags: Option<BTreeMap<String, String>>,
-    /// Whether App Service authentication is on (`config/authsettingsV2`).
-    pub authentication: Option<bool>,
-}
-
-// ---------------------------------------------------------------- the runtime's answers and time
-impl World {
-    /// An instance came up or went down. An older generation is no news.
-    pub fn instance_changed(&mut self, key: &InstanceKey, change: InstanceChange) {
-        let _ = (key, change);
-        unimplemented!()
-    }
-
-    /// A ping was answered with this status, or could not be sent.
-    pub fn ping_answered(&mut self, ping: PingId, status: Option<u16>) {
-        let _ = (ping, status);
-        unimplemented!()
-    }
-
-    /// An upload is in its place, or could not be put there.
-    pub fn unpacked(&mut self, key: &DeploymentKey, result: Result<(), String>) {
-        let _ = (key, result);
-        unimplemented!()
-    }
-
-    /// Asks for [`Effect::Alarm`] at a time.
-    pub fn set_alarm(&mut self, at: Timestamp) -> AlarmId {
-        let _ = at;
-        unimplemented!()
-    }
-
-    /// When the next event is due.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.agenda.next_due()
-    }
-
-    /// Lets everything happen that is due until then. Time never goes back.
-    pub fn advance_to(&mut self, time: Timestamp) {
-        let _ = time;
-        unimplemented!()
-    }
-
-    /// Takes what is to be done outside, in order.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }

@@ -86,9 +86,9 @@ pub enum Refusal {
     )]
     AlreadyPrepared {
         /// The slot that gives the configuration.
-        slot: SlotName,
+        slot: String,
         /// The slot it is prepared for.
-        with: SlotName,
+        with: String,
     },
     /// Preview with App Service authentication (arm-app-service.md §8, §9).
     #[error("Swap with Preview cannot be used when one of the slots has site authentication enabled.")]
@@ -107,7 +107,7 @@ pub enum Refusal {
         /// The site.
         site: SiteName,
         /// The source slot.
-        slot: SlotName,
+        slot: String,
     },
     /// 400: scaled during the swap (arm-app-service.md §9).
     #[error(
@@ -117,7 +117,7 @@ pub enum Refusal {
         /// The site.
         site: SiteName,
         /// The source slot.
-        slot: SlotName,
+        slot: String,
     },
     /// 417: the warm-up failed, or on Linux the container never started
     /// (arm-app-service.md §7 last lines, §9).
@@ -128,7 +128,7 @@ pub enum Refusal {
         /// The site.
         site: SiteName,
         /// The source slot.
-        slot: SlotName,
+        slot: String,
     },
     /// 409: a management lock (arm-app-service.md §9; code unconfirmed).
     #[error(
@@ -151,6 +151,12 @@ pub enum Refusal {
     /// Kudu's 409 under its deployment lock (kudu-deploy.md §3, §5).
     #[error("There is a deployment currently in progress. Please try again when it completes.")]
     DeploymentInProgress,
+    /// Kudu's 409 for a record whose id is taken (kudu-deploy.md §7).
+    #[error("Deployment with id '{id}' exists.")]
+    DeploymentExists {
+        /// The id.
+        id: String,
+    },
     /// Kudu's 409 when the package comes from a URL (kudu-deploy.md §3, §10).
     #[error(
         "Run-From-Zip is set to a remote URL using WEBSITE_RUN_FROM_PACKAGE or WEBSITE_USE_ZIP app setting. Deployment is not supported in this configuration."
@@ -179,6 +185,7 @@ impl Refusal {
             | Self::ScopeLocked { .. }
             | Self::TooManySlots { .. }
             | Self::DeploymentInProgress
+            | Self::DeploymentExists { .. }
             | Self::RunFromPackageUrl => 409,
             Self::BadRequest { .. } | Self::WorkerNotStarted { .. } | Self::AllocationChanged { .. } => 400,
             Self::PingFailed { .. } => 417,
@@ -203,6 +210,7 @@ impl Refusal {
             }
             Self::PingFailed { .. } => "ExpectationFailed",
             Self::DeploymentInProgress
+            | Self::DeploymentExists { .. }
             | Self::RunFromPackageUrl
             | Self::ScmRestarting
             | Self::SiteStopped => "",
@@ -226,6 +234,7 @@ impl Refusal {
                 Origin::Gateway
             }
             Self::DeploymentInProgress
+            | Self::DeploymentExists { .. }
             | Self::RunFromPackageUrl
             | Self::ScmRestarting
             | Self::SiteStopped => Origin::Scm,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::Timestamp;
 use super::deployment::Deployment;
 use super::instance::Instance;
-use super::settings::{ConnectionString, SlotSettingNames, StickyValues, WebConfig};
+use super::settings::{ConnectionString, SlotSettingNames, Stickiness, StickyValues, WebConfig};
 use super::swap::OperationId;
 use crate::names::{ResourceGroup, SiteName, SlotName};
 
@@ -187,6 +187,10 @@ pub struct Prepared {
     pub target: SlotName,
     /// The source's own sticky settings, to be given back.
     pub own: StickyValues,
+    /// Which names stay; read once, so that both halves agree.
+    pub rules: Stickiness,
+    /// Whether settings were applied at all, and instances restarted for it.
+    pub restarted: bool,
 }
 
 /// A slot: what stays at a swap, and the side it has now.
