@@ -241,9 +241,8 @@ impl Faults {
     ///
     /// The pattern is none.
     pub fn add(&self, rule: FaultRule) -> Result<(), FaultError> {
-        let compile = |text: &String| {
-            RegexBuilder::new(text).case_insensitive(true).size_limit(1 << 20).build()
-        };
+        let compile =
+            |text: &String| RegexBuilder::new(text).case_insensitive(true).size_limit(1 << 20).build();
         let pattern = rule.on.path.as_ref().map(compile).transpose();
         let pattern = pattern.map_err(|error| FaultError(format!("path is not a pattern: {error}")))?;
         self.lock().push(Armed { rule, pattern, seen: 0, struck: 0 });
@@ -281,11 +280,7 @@ impl Faults {
         self.find(reached, |armed| blind(armed) && slotless(armed)).is_some()
     }
 
-    fn find(
-        &self,
-        reached: impl Fn(Milestone) -> bool,
-        matches: impl Fn(&Armed) -> bool,
-    ) -> Option<Kind> {
+    fn find(&self, reached: impl Fn(Milestone) -> bool, matches: impl Fn(&Armed) -> bool) -> Option<Kind> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -312,9 +307,10 @@ fn matches(armed: &Armed, approach: Approach<'_>) -> bool {
     let on = &armed.rule.on;
     approach.service != ServiceName::Control
         && on.service.is_none_or(|service| service == approach.service)
-        && on.slot.as_ref().is_none_or(|slot| {
-            approach.slot.is_some_and(|named| named.eq_ignore_ascii_case(slot.as_str()))
-        })
+        && on
+            .slot
+            .as_ref()
+            .is_none_or(|slot| approach.slot.is_some_and(|named| named.eq_ignore_ascii_case(slot.as_str())))
         && on.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(approach.method))
         && armed.pattern.as_ref().is_none_or(|pattern| pattern.is_match(approach.path))
 }
@@ -343,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_rule_skips_then_strikes_so_many_times() {
-        let faults = faults(&[json!({"on": {"service": "resource-manager", "method": "post", "path": "SLOTSSWAP$"},
+        let faults =
+            faults(&[json!({"on": {"service": "resource-manager", "method": "post", "path": "SLOTSSWAP$"},
             "skip": 1, "times": 2, "do": "reset-after"})]);
         let other = Approach { method: "GET", ..swap() };
         let struck: Vec<bool> = (0..5)

@@ -154,7 +154,7 @@ fn endless() -> Response<Body> {
     });
     let mut response = wire::empty(StatusCode::OK);
     wire::set(&mut response, "content-type", "application/json; charset=utf-8");
-    *response.body_mut() = BodyExt::boxed(StreamBody::new(frames));
+    *response.body_mut() = StreamBody::new(frames).boxed();
     response
 }
 
@@ -180,7 +180,7 @@ async fn cut(response: Response<Body>, marks: Arc<Marks>) -> Response<Body> {
             }
         }
     });
-    Response::from_parts(head, BodyExt::boxed(StreamBody::new(frames)))
+    Response::from_parts(head, StreamBody::new(frames).boxed())
 }
 
 /// The bytes of a connection below TLS: resets instead of closing when marked so.

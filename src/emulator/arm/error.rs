@@ -133,7 +133,10 @@ mod tests {
 
         let response = Failure::gateway(404, "SubscriptionNotFound", "gone").response();
         assert_eq!(response.headers()["x-ms-failure-cause"], "gateway");
-        assert_eq!(body(response).await, json!({"error": {"code": "SubscriptionNotFound", "message": "gone"}}));
+        assert_eq!(
+            body(response).await,
+            json!({"error": {"code": "SubscriptionNotFound", "message": "gone"}})
+        );
     }
 
     #[tokio::test]

@@ -14,9 +14,8 @@ use crate::emulator::world::{Plan, World};
 
 /// `GET …/serverfarms`.
 pub(super) fn list(cloud: &Cloud) -> Response<Body> {
-    let plans: Vec<Value> = cloud
-        .shared
-        .read(|world| world.plans().map(|plan| plan_shape(cloud, world, plan)).collect());
+    let plans: Vec<Value> =
+        cloud.shared.read(|world| world.plans().map(|plan| plan_shape(cloud, world, plan)).collect());
     wire::ok(&json!({"value": plans, "nextLink": null, "id": null}))
 }
 

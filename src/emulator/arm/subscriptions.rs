@@ -102,8 +102,10 @@ struct Filter(Vec<(String, String)>);
 
 impl Filter {
     fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = || Failure::gateway(400, "InvalidFilterInQueryString", format!("Invalid $filter '{text}'."));
-        let pattern = Regex::new(r"(?i)^\s*([a-z]+)\s+eq\s+'((?:[^']|'')*)'\s*(?:and\s+|$)").map_err(|_| wrong())?;
+        let wrong =
+            || Failure::gateway(400, "InvalidFilterInQueryString", format!("Invalid $filter '{text}'."));
+        let pattern =
+            Regex::new(r"(?i)^\s*([a-z]+)\s+eq\s+'((?:[^']|'')*)'\s*(?:and\s+|$)").map_err(|_| wrong())?;
         let (mut terms, mut rest) = (Vec::new(), text.trim());
         while !rest.is_empty() {
             let term = pattern.captures(rest).ok_or_else(wrong)?;
@@ -136,7 +138,8 @@ mod tests {
 
     #[test]
     fn the_filter_of_the_peers_is_understood_in_any_letter_case() {
-        let filter = Filter::parse("resourceType EQ 'Microsoft.Web/Sites' AND name EQ 'Web'").expect("well formed");
+        let filter =
+            Filter::parse("resourceType EQ 'Microsoft.Web/Sites' AND name EQ 'Web'").expect("well formed");
         assert!(filter.takes(&json!({"type": "Microsoft.Web/sites", "name": "web"})));
         assert!(!filter.takes(&json!({"type": "Microsoft.Web/sites/slots", "name": "web/staging"})));
         assert!(Filter::parse("").expect("nothing").takes(&json!({})));
