@@ -3,4 +3,7 @@
 mod bad_input;
 mod harness;
 mod rehearse;
+mod server;
+mod service;
+mod trouble;
 mod walls;
