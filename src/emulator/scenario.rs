@@ -12,6 +12,11 @@ use serde_json::Value;
 
 use crate::names::{ResourceGroup, SiteName, SlotName};
 
+mod actor;
+pub mod duration;
+
+pub use actor::{Action, Actor};
+
 /// A scenario; every key may be left out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -149,131 +154,6 @@ pub enum Milestone {
     Deployed,
     /// A deployment failed or was killed.
     DeployFailed,
-}
-
-/// Someone else who acts on the same site: the portal, a second pipeline. In the file its action lies
-/// flat: `{after: swap-accepted, do: scale, workers: 3}`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "FlatActor")]
-pub struct Actor {
-    /// When this is reached …
-    pub after: Milestone,
-    /// … so many times before (0: the first time) …
-    pub skip: usize,
-    /// … and so much later …
-    pub delay: Duration,
-    /// … this is done, once.
-    pub action: Action,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct FlatActor {
-    after: Milestone,
-    #[serde(default)]
-    skip: usize,
-    #[serde(default, with = "duration")]
-    delay: Duration,
-    #[serde(rename = "do")]
-    action: ActionName,
-    slot: Option<SlotName>,
-    source: Option<SlotName>,
-    target: Option<SlotName>,
-    package: Option<PathBuf>,
-    set: Option<BTreeMap<String, String>>,
-    workers: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ActionName {
-    Swap,
-    Deploy,
-    Restart,
-    Stop,
-    Settings,
-    Scale,
-}
-
-impl TryFrom<FlatActor> for Actor {
-    type Error = String;
-
-    fn try_from(mut flat: FlatActor) -> Result<Self, String> {
-        fn need<T>(value: &mut Option<T>, name: &str) -> Result<T, String> {
-            value.take().ok_or_else(|| format!("the actor needs `{name}`"))
-        }
-        let action = match flat.action {
-            ActionName::Swap => Action::Swap {
-                source: need(&mut flat.source, "source")?,
-                target: flat.target.take().unwrap_or_else(SlotName::production),
-            },
-            ActionName::Deploy => Action::Deploy {
-                slot: need(&mut flat.slot, "slot")?,
-                package: need(&mut flat.package, "package")?,
-            },
-            ActionName::Restart => Action::Restart { slot: need(&mut flat.slot, "slot")? },
-            ActionName::Stop => Action::Stop { slot: need(&mut flat.slot, "slot")? },
-            ActionName::Settings => {
-                Action::Settings { slot: need(&mut flat.slot, "slot")?, set: need(&mut flat.set, "set")? }
-            }
-            ActionName::Scale => Action::Scale { workers: need(&mut flat.workers, "workers")? },
-        };
-        let left = [
-            ("slot", flat.slot.is_some()),
-            ("source", flat.source.is_some()),
-            ("target", flat.target.is_some()),
-            ("package", flat.package.is_some()),
-            ("set", flat.set.is_some()),
-            ("workers", flat.workers.is_some()),
-        ];
-        if let Some((name, _)) = left.iter().find(|(_, given)| *given) {
-            return Err(format!("the actor's action does not take `{name}`"));
-        }
-        Ok(Self { after: flat.after, skip: flat.skip, delay: flat.delay, action })
-    }
-}
-
-/// What an actor does. As JSON for the control endpoint: `{"scale": {"workers": 3}}`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Action {
-    /// Swaps.
-    Swap {
-        /// The slot in the path.
-        source: SlotName,
-        /// The slot in the body; production unless said.
-        #[serde(default = "SlotName::production")]
-        target: SlotName,
-    },
-    /// Deploys.
-    Deploy {
-        /// Where.
-        slot: SlotName,
-        /// What: a folder or a zip.
-        package: PathBuf,
-    },
-    /// Restarts.
-    Restart {
-        /// What.
-        slot: SlotName,
-    },
-    /// Stops.
-    Stop {
-        /// What.
-        slot: SlotName,
-    },
-    /// Writes app settings, leaving the others as they are.
-    Settings {
-        /// Where.
-        slot: SlotName,
-        /// What.
-        set: BTreeMap<String, String>,
-    },
-    /// Scales the plan.
-    Scale {
-        /// To so many machines.
-        workers: usize,
-    },
 }
 
 impl Default for Durations {
@@ -420,70 +300,6 @@ pub struct ScenarioError {
     pub message: String,
     /// Line and column, from 1, if known.
     pub at: Option<(usize, usize)>,
-}
-
-/// Durations as `300ms`, `2s`, `10m`, `1h`, or a bare number of seconds.
-pub mod duration {
-    use std::fmt;
-    use std::time::Duration;
-
-    use serde::Deserializer;
-    use serde::de::{Error, Visitor};
-
-    /// Reads a duration.
-    ///
-    /// # Errors
-    ///
-    /// Not a duration.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_any(Text)
-    }
-
-    /// A duration from its text.
-    pub fn parse(text: &str) -> Option<Duration> {
-        let text = text.trim();
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
-        let scale = match unit.trim() {
-            "ms" => 0.001,
-            "" | "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        seconds(number.parse::<f64>().ok()? * scale)
-    }
-
-    fn seconds(seconds: f64) -> Option<Duration> {
-        // More than a year is a mistake, and large numbers would overflow the world's time.
-        (0.0..=31_536_000.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
-    }
-
-    struct Text;
-
-    impl Visitor<'_> for Text {
-        type Value = Duration;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a duration such as 300ms, 2s, 10m or 1h")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-            parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Duration, E> {
-            self.visit_f64(number as f64)
-        }
-
-        fn visit_i64<E: Error>(self, number: i64) -> Result<Duration, E> {
-            self.visit_f64(number as f64)
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<Duration, E> {
-            seconds(number).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::Timestamp;
 use super::deployment::DeploymentKey;
 use super::instance::InstanceKey;
+use super::operation::{OperationId, SwapStep};
 use super::site::SlotRef;
-use super::swap::{OperationId, SwapStep};
 use super::{AlarmId, PingId};
 
 /// Where an event stands in the agenda.

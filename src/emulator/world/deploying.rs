@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::SwapStep;
 use super::agenda::Event;
 use super::settings::lookup;
-use super::swap::SwapStep;
 use super::{
     Deployment, DeploymentKey, DeploymentStatus, Effect, LogKind, LogLine, RecordedDeployment, Refusal, Side,
     SideId, SlotRef, SlotState, Timestamp, Upload, UploadOrder, UploadTicket, World,
@@ -321,10 +321,9 @@ impl World {
             record.active = success;
             record.ended = Some(now);
         }
-        if let Some(slot) = slot {
-            if (success && deploying.upload.restart) || deploying.first {
-                self.restart_for_content(&slot);
-            }
+        let restarts = (success && deploying.upload.restart) || deploying.first;
+        if let Some(slot) = slot.filter(|_| restarts) {
+            self.restart_for_content(&slot);
         }
         if !deploying.first {
             self.reach(if success { Milestone::Deployed } else { Milestone::DeployFailed });

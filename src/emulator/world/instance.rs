@@ -242,8 +242,14 @@ impl World {
             .instance_mut(key)
             .is_some_and(|instance| matches!(instance.state, InstanceState::Failed { .. }));
         let Some(slot_ref) = self.slot_of_side(key.side).filter(|_| failed) else { return };
-        if let Some(side) = self.side_mut(key.side) {
-            side.instances.retain(|instance| instance.worker != key.worker);
+        let Some(side) = self.side_mut(key.side) else { return };
+        let (dead, others) = std::mem::take(&mut side.instances)
+            .into_iter()
+            .partition(|instance| instance.worker == key.worker);
+        side.instances = others;
+        let dead: Vec<Instance> = dead;
+        for instance in dead {
+            self.stop_instance(key.side, instance);
         }
         self.fit_instances(&slot_ref);
     }

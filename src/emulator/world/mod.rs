@@ -22,15 +22,17 @@ pub mod deployment;
 mod environment;
 pub mod ids;
 pub mod instance;
+pub mod operation;
 mod preview;
 pub mod refusal;
 pub mod route;
 pub mod settings;
 pub mod site;
-pub mod swap;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod warmup;
+pub mod web_config;
 
 use agenda::Agenda;
 pub use command::SlotChange;
@@ -39,16 +41,15 @@ pub use deployment::{
     UploadTicket,
 };
 pub use instance::{AppSpec, Instance, InstanceChange, InstanceKey, InstanceState};
+pub use operation::{Operation, OperationId, OperationState, SwapStep};
 pub use refusal::{Origin, Refusal};
 pub use route::{Route, Routes};
-pub use settings::{
-    ConnectionString, Experiments, RampUpRule, SlotDifference, SlotSettingNames, StickyValues, WebConfig,
-};
+pub use settings::{ConnectionString, SlotDifference, SlotSettingNames, StickyValues};
 pub use site::{
     Lock, Plan, Prepared, Publishing, PublishingPolicy, Scm, Side, SideId, Site, Slot, SlotHosts, SlotRef,
     SlotState, SlotSwapStatus, WorkerId,
 };
-pub use swap::{Operation, OperationId, OperationState, SwapStep};
+pub use web_config::{Experiments, RampUpRule, WebConfig};
 
 /// A point in time, UTC.
 pub type Timestamp = time::OffsetDateTime;

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use super::Timestamp;
 use super::deployment::Deployment;
 use super::instance::Instance;
-use super::settings::{ConnectionString, SlotSettingNames, Stickiness, StickyValues, WebConfig};
-use super::swap::OperationId;
+use super::operation::OperationId;
+use super::settings::{ConnectionString, SlotSettingNames, Stickiness, StickyValues};
+use super::web_config::WebConfig;
 use crate::names::{ResourceGroup, SiteName, SlotName};
 
 /// Which slot of which site. The site itself is the slot "production".

@@ -4,7 +4,8 @@
 //! [`super::Effect::Ping`] asks the runtime.
 
 use super::agenda::{Event, EventKey};
-use super::swap::{OperationId, SwapStep, shown};
+use super::operation::{OperationId, SwapStep};
+use super::swap::shown;
 use super::{Effect, InstanceKey, PingId, Refusal, SlotRef, World};
 
 /// How often is tried before the swap fails: WEBSITE_SLOT_MAX_NUMBER_OF_TIMEOUTS, default 5
