@@ -17,7 +17,7 @@ use super::front::{Body, BodyError};
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How much of an unwanted body is read.
-const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
+const DISCARD_LIMIT: usize = 2 * 1024 * 1024 * 1024;
 
 /// How long an unwanted body may take.
 const DISCARD_TIME: std::time::Duration = std::time::Duration::from_secs(20);

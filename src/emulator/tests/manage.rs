@@ -89,6 +89,11 @@ async fn settings_are_listed_replaced_and_named_as_staying() {
     assert_eq!((status.as_u16(), &written["properties"]), (200, &json!({"NEW": "y", "NUMBER": "3"})));
     let (status, _) = place.put(&format!("{WEB}/config/appsettings"), json!({"properties": {"A": {}}})).await;
     assert_eq!(status, 400);
+    for empty in [json!({}), json!({"properties": null}), json!([])] {
+        assert_eq!(place.put(&format!("{WEB}/config/appsettings"), empty).await.0, 400);
+    }
+    let (_, listed) = place.post(&format!("{WEB}/config/appsettings/list"), json!({})).await;
+    assert_eq!(listed["properties"]["NEW"], "y");
 
     let names = place.get(&format!("{WEB}/config/slotConfigNames")).await;
     assert_eq!((&names["id"], &names["properties"]["appSettingNames"]), (&Value::Null, &Value::Null));
