@@ -1,5 +1,10 @@
 //! Swap and preview over Resource Manager.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 #[tokio::test]
@@ -139,5 +144,63 @@ async fn slot_differences_name_what_moves() {
     let items = body["value"].as_array().expect("a list");
     let colour = items.iter().find(|item| item["properties"]["settingName"] == "COLOUR").expect("listed");
     assert_eq!(colour["properties"]["valueInCurrentSlot"], "blue");
+    place.end().await;
+}
+
+/// Asks production again and again until told to stop; counts and gives the answers in order, and panics on a lost
+/// request.
+async fn hammer(
+    http: reqwest::Client,
+    url: String,
+    stop: CancellationToken,
+    count: Arc<AtomicUsize>,
+) -> Vec<String> {
+    let mut answers = Vec::new();
+    while !stop.is_cancelled() {
+        let answer = http.get(&url).send().await.expect("no request is lost");
+        assert_eq!(answer.status(), 200);
+        answers.push(answer.text().await.expect("a whole body"));
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_swaps_under_load_lose_no_request_and_change_the_version_once_each() {
+    let place = Place::start("{}").await;
+    place.deploy("staging", "version two").await;
+    let stop = CancellationToken::new();
+    let counts: Vec<Arc<AtomicUsize>> = (0..8).map(|_| Arc::default()).collect();
+    let start = |count: &Arc<AtomicUsize>| {
+        let url = place.ready().slots["production"].url.clone();
+        tokio::spawn(hammer(place.http.clone(), url, stop.clone(), Arc::clone(count)))
+    };
+    let hammers: Vec<_> = counts.iter().map(start).collect();
+    let each_has_seen_more = async || {
+        let seen: Vec<usize> = counts.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+        place
+            .until("every client has seen this version", async || {
+                place.get(WEB).await;
+                let more =
+                    |(count, seen): (&Arc<AtomicUsize>, &usize)| count.load(Ordering::SeqCst) >= seen + 5;
+                counts.iter().zip(&seen).all(more).then_some(())
+            })
+            .await;
+    };
+    each_has_seen_more().await;
+    for _ in 0..20 {
+        let url = place.url(&format!("{WEB}/slots/staging/slotsswap"));
+        let answer = place.send(Method::POST, &url, Some(swap_body())).await.expect("an answer");
+        assert_eq!(answer.status(), 202);
+        let location = answer.headers()["location"].to_str().expect("a URL").to_owned();
+        assert_eq!(place.follow(&location).await.0, 200);
+        each_has_seen_more().await;
+    }
+    stop.cancel();
+    for hammer in hammers {
+        let answers = hammer.await.expect("no panic");
+        assert_eq!(answers.windows(2).filter(|pair| pair[0] != pair[1]).count(), 20);
+    }
+    assert_eq!(place.app("production").await, "version one");
     place.end().await;
 }
