@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod harness;
+mod load;
+mod memory;
 mod rehearse;
 mod server;
 mod service;

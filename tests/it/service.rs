@@ -58,6 +58,14 @@ impl Service {
         self.runtime.block_on(future)
     }
 
+    /// Lets something run beside the test.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
     /// A verb against it, as another process would run it: everything by flags but the secret.
     pub(crate) fn command(&self, verb: &str, more: &[&str]) -> Command {
         let mut command = self.place.slotway(&[verb, "--output", "json", "--environment", "AzureStack"]);
