@@ -7,6 +7,7 @@
 //! that the caller owns.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// The application's secret; a random one unless given.
     pub client_secret: Option<String>,
+    /// What app processes get beside their settings: where programs are, and no secret.
+    pub environment: BTreeMap<OsString, OsString>,
 }
 
 /// Why the emulator does not start.
@@ -126,7 +129,7 @@ pub async fn start(options: Options) -> Result<Emulator, StartError> {
         .map_err(system("read a bound port"))?;
     let directory = tenant(&ready, &scenario)?;
     let world = World::new(&scenario, &hosts, folder.join("contents"), clock)?;
-    let shared = Shared::start(world, scenario.time);
+    let shared = Shared::start(world, scenario.time, options.environment);
     let identity = Identity {
         subscription: ready.subscription_id.clone(),
         resource_group: scenario.resource_group.clone(),

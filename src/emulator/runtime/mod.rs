@@ -86,15 +86,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// As [`Shared::start_with`], with the usual folders of programs as the only environment.
-    pub fn start(world: World, mode: TimeMode) -> Self {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        Self::start_with(world, mode, BTreeMap::from([("PATH".into(), path.into())]))
-    }
-
     /// Starts the driver task. Must be called inside a tokio runtime. The environment is what every app process
     /// gets besides its settings: the composition root passes on PATH and little else, no secrets.
-    pub fn start_with(world: World, mode: TimeMode, environment: BTreeMap<OsString, OsString>) -> Self {
+    pub fn start(world: World, mode: TimeMode, environment: BTreeMap<OsString, OsString>) -> Self {
         let inner = Inner {
             clock: Clock::new(world.now(), mode),
             changes: watch::Sender::new(0),

@@ -79,7 +79,11 @@ impl Stand {
         }
         let contents = folder.path().join("contents");
         let world = World::new(&scenario, &hosts, contents, Timestamp::now_utc()).expect("world");
-        let shared = Shared::start(world, scenario.time);
+        let shared = Shared::start(
+            world,
+            scenario.time,
+            std::env::vars_os().filter(|(name, _)| name == "PATH").collect(),
+        );
         for (slot, listener) in listeners {
             shared.track(listen(shared.clone(), slot, listener));
         }

@@ -172,8 +172,13 @@ async fn a_rule_of_the_scenario_waits_for_its_milestone() {
 async fn a_wrong_rule_in_the_scenario_does_not_start() {
     let folder = tempfile::tempdir().expect("a temp folder");
     let scenario = Scenario::from_yaml("{faults: [{do: stall}, {do: explode}]}").expect("faults are values");
-    let options =
-        Options { scenario, production: None, folder: folder.path().to_owned(), client_secret: None };
+    let options = Options {
+        scenario,
+        production: None,
+        folder: folder.path().to_owned(),
+        client_secret: None,
+        environment: Default::default(),
+    };
     let Err(error) = start(options).await else { panic!("started") };
     let text = error.to_string();
     assert!(text.starts_with("faults, rule 2: unknown variant `explode`"), "{text}");

@@ -43,6 +43,7 @@ impl Place {
             production: Some(production),
             folder: folder.path().join("emulator"),
             client_secret: None,
+            environment: Default::default(),
         };
         let emulator = start(options).await.expect("starts");
         let http = client(emulator.ready());
