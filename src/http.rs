@@ -15,9 +15,11 @@ use reqwest::{Method, Url};
 use tokio::time::Instant;
 
 mod failure;
+mod proxy;
 mod retry_after;
 
 pub use failure::{Refusal, SendError, Unclear};
+pub use proxy::Proxies;
 pub use retry_after::retry_after;
 
 /// Answers longer than this are cut: no document that Slotway reads comes near it.
@@ -144,6 +146,8 @@ pub struct Network {
     pub certificates: Option<Vec<u8>>,
     /// Trust these certificates only, and use no proxy: the emulator on this machine.
     pub local: bool,
+    /// Proxies; where none is set, those that the operating system knows.
+    pub proxies: Proxies,
 }
 
 /// Why no client could be made.
@@ -152,6 +156,14 @@ pub enum NetworkError {
     /// The extra certificate file holds no readable certificate.
     #[error("could not read a certificate from the CA file: {0}")]
     Certificates(String),
+    /// A proxy is set that cannot be used.
+    #[error("{variable} {reason}")]
+    Proxy {
+        /// The environment variable that sets it.
+        variable: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The TLS library refused to start.
     #[error("could not set up the HTTP client: {0}")]
     Client(String),
@@ -161,40 +173,37 @@ pub enum NetworkError {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    network: Arc<Network>,
 }
 
 impl Http {
     /// Makes the client. Redirects are never followed: a token must not travel to
-    /// a host that an answer names.
+    /// a host that an answer names. Certificates are always checked; nothing can
+    /// switch that off.
     ///
     /// # Errors
     ///
     /// [`NetworkError`] when the certificates cannot be read.
     pub fn new(network: &Network) -> Result<Self, NetworkError> {
-        // A second call finds the provider installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("slotway/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true);
-        if let Some(pem) = &network.certificates {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| NetworkError::Certificates(chain(&error)))?;
-            if certificates.is_empty() {
-                return Err(NetworkError::Certificates("it holds no PEM certificate".to_owned()));
-            }
-            builder = if network.local {
-                builder.tls_certs_only(certificates)
-            } else {
-                builder.tls_certs_merge(certificates)
-            };
-        }
+        let mut builder = builder(network)?;
         if network.local {
             builder = builder.no_proxy();
+        } else if network.proxies.any() {
+            let proxies = network.proxies.clone();
+            builder = builder.proxy(reqwest::Proxy::custom(move |url| proxies.choose(url)));
         }
-        let client = builder.build().map_err(|error| NetworkError::Client(chain(&error)))?;
-        Ok(Self { client })
+        let client = built(builder)?;
+        Ok(Self { client, network: Arc::new(network.clone()) })
+    }
+
+    /// A client of the same kind that uses no proxy whatever is set: the metadata
+    /// service of a virtual machine answers on that machine only.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] when the TLS library refuses.
+    pub fn without_proxy(&self) -> Result<reqwest::Client, NetworkError> {
+        built(builder(&self.network)?.no_proxy())
     }
 
     /// The client below, for the rooms that probe apps rather than call Azure.
@@ -314,6 +323,31 @@ impl Http {
         };
         builder.build().map_err(|error| SendError::NotSent { reason: chain(&error.without_url()) })
     }
+}
+
+fn builder(network: &Network) -> Result<reqwest::ClientBuilder, NetworkError> {
+    // A second call finds the provider installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("slotway/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true);
+    let Some(pem) = &network.certificates else { return Ok(builder) };
+    let certificates = reqwest::Certificate::from_pem_bundle(pem)
+        .map_err(|error| NetworkError::Certificates(chain(&error)))?;
+    if certificates.is_empty() {
+        return Err(NetworkError::Certificates("it holds no PEM certificate".to_owned()));
+    }
+    Ok(if network.local {
+        builder.tls_certs_only(certificates)
+    } else {
+        builder.tls_certs_merge(certificates)
+    })
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, NetworkError> {
+    builder.build().map_err(|error| NetworkError::Client(chain(&error)))
 }
 
 fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwest::Body {
