@@ -12,8 +12,8 @@ use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::terminal::Terminal;
-use crate::http::{Http, Network, NetworkError};
-use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::http::{Http, Network, NetworkError, Proxies};
+use crate::inputs::{self, Connection, Environment, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
 use crate::release::journal::Entry;
 use crate::report;
 
@@ -32,6 +32,8 @@ pub(super) enum Output {
 /// What a verb works with.
 pub(super) struct Context {
     pub(super) raw: Raw,
+    /// The process's variables; none in a rehearsal, whose connection is its own.
+    pub(super) variables: Environment,
     pub(super) config: ConfigFile,
     pub(super) network: Network,
     pub(super) output: Output,
@@ -52,9 +54,12 @@ impl Context {
     ) -> Result<Self, Error> {
         let mut raw = Raw::default();
         offer_flags(&mut raw, matches);
-        offer_environment(&mut raw);
+        let variables: Environment = process_variables().collect();
+        offer_environment(&mut raw, &variables);
         let mut context = Self::new(raw, matches, cancelled)?;
-        context.network.certificates = read_certificates(&context.raw)?;
+        context.network.certificates = read_certificates(&context.raw, &variables)?;
+        context.network.proxies = Proxies::read(|name| variables.get(name))?;
+        context.variables = variables;
         context.url = matches.try_get_one::<String>("url").ok().flatten().cloned();
         Ok(context)
     }
@@ -71,7 +76,7 @@ impl Context {
                 raw.offer(input.name, value.clone(), Source::File);
             }
         }
-        read_secret(&mut raw)?;
+        read_secrets(&mut raw)?;
         let output = super::output(matches);
         let out: Box<dyn Write + Send> = match output {
             Output::Text => Box::new(std::io::stdout()),
@@ -79,6 +84,7 @@ impl Context {
         };
         Ok(Self {
             raw,
+            variables: Environment::default(),
             config,
             network: Network::default(),
             output,
@@ -92,7 +98,7 @@ impl Context {
 
     /// The checked inputs.
     pub(super) fn inputs(&self, needs: Needs) -> Result<Inputs, Error> {
-        inputs::resolve(&self.raw, needs).map_err(Error::Inputs)
+        inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)
     }
 
     /// Signs in and finds the app's place.
@@ -102,7 +108,8 @@ impl Context {
     ) -> Result<(ResourceManager, SitePath), Error> {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
-        let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?;
+        let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?
+            .because(&connection.sign_in_reason);
         let azure = ResourceManager::new(http, endpoints, credential.into());
         let subscription = connection.subscription.clone();
         let group = match &connection.group {
@@ -181,9 +188,9 @@ fn offer_flags(raw: &mut Raw, matches: &clap::ArgMatches) {
     }
 }
 
-fn offer_environment(raw: &mut Raw) {
+fn offer_environment(raw: &mut Raw, variables: &Environment) {
     for input in INPUTS {
-        if let Ok(value) = std::env::var(input.variable()) {
+        if let Some(value) = variables.get(&input.variable()) {
             raw.offer(input.name, value, Source::Environment);
         }
     }
@@ -225,38 +232,52 @@ fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     })
 }
 
-fn read_secret(raw: &mut Raw) -> Result<(), Error> {
-    let Some(path) = raw.get("client-secret-file").map(str::to_owned) else { return Ok(()) };
-    match std::fs::read_to_string(&path) {
-        Ok(secret) => {
-            raw.offer("client-secret", secret, Source::File);
-            Ok(())
+/// Secrets that lie in files, by the input that names the file.
+fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
+    for (input, holds) in [("client-secret-file", "client-secret"), ("certificate-file", "certificate")] {
+        let Some(path) = raw.get(input).map(str::to_owned) else { continue };
+        let ambient = raw.is_ambient(input);
+        let source = if ambient { Source::Environment } else { Source::File };
+        match std::fs::read_to_string(&path) {
+            Ok(secret) => raw.prefer(holds, secret, source),
+            // Other tools' variable, perhaps in a form of theirs: it matters only if it is chosen.
+            Err(error) if ambient => tracing::debug!(input, %error, "the file could not be read"),
+            Err(error) => return Err(problem(input, format!("{path} could not be read: {error}"))),
         }
-        Err(error) => Err(Error::Inputs(vec![Problem {
-            input: "client-secret-file".to_owned(),
-            message: format!("{path} could not be read: {error}"),
-            help: String::new(),
-        }])),
     }
+    Ok(())
 }
 
-fn read_certificates(raw: &Raw) -> Result<Option<Vec<u8>>, Error> {
-    let Some(path) = raw.get("ca-file") else { return Ok(None) };
-    std::fs::read(path)
-        .map(Some)
-        .map_err(|error| Error::Network(NetworkError::Certificates(format!("{path}: {error}"))))
+/// The certificates of `ca-file` and of the agent, one after the other
+/// (tasklib node/task.ts getHttpCertConfiguration).
+fn read_certificates(raw: &Raw, variables: &Environment) -> Result<Option<Vec<u8>>, Error> {
+    let paths = raw.get("ca-file").into_iter().chain(variables.get("AGENT_CAINFO"));
+    let mut certificates: Option<Vec<u8>> = None;
+    for path in paths {
+        let pem = std::fs::read(path)
+            .map_err(|error| Error::Network(NetworkError::Certificates(format!("{path}: {error}"))))?;
+        let all = certificates.get_or_insert_default();
+        all.extend(pem);
+        all.push(b'\n');
+    }
+    Ok(certificates)
+}
+
+/// What is text of the process's environment.
+fn process_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Everything but what looks like a secret: a check needs its tools, not our keys.
 fn environment_for_checks() -> Vec<(String, String)> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
-        ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH"].iter().any(|part| name.contains(part))
+        ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH", "CREDS", "PRINCIPALKEY"]
+            .iter()
+            .any(|part| name.contains(part))
     };
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !is_secret(name))
-        .collect()
+    process_variables().filter(|(name, _)| !is_secret(name)).collect()
 }
 
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {
