@@ -3,7 +3,6 @@
 //! Owns the one list of inputs and what a well-formed value is. Pure: where the raw
 //! strings come from (flags, environment, `slotway.yml`) is the caller's affair.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reqwest::Url;
@@ -15,6 +14,7 @@ use crate::plan::Verb;
 mod environment;
 mod list;
 mod login;
+mod raw;
 mod service_connection;
 pub mod sign_in;
 #[cfg(test)]
@@ -22,74 +22,7 @@ mod sign_in_tests;
 
 pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
-
-/// Where a raw value came from, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A command-line flag.
-    Flag,
-    /// An environment variable.
-    Environment,
-    /// `slotway.yml`.
-    File,
-    /// The rehearsal's own emulator.
-    Rehearsal,
-    /// An input of the pipeline step.
-    Step,
-    /// The JSON of `creds`.
-    Login,
-    /// The service connection of Azure Pipelines.
-    ServiceConnection,
-}
-
-/// Raw values by input name; the first to set a name wins. Beside the inputs it
-/// holds `certificate`, the text of `certificate-file`. Prints no values: some are secrets.
-#[derive(Clone, Default)]
-pub struct Raw {
-    values: BTreeMap<&'static str, (String, Source)>,
-}
-
-impl Raw {
-    /// Sets a value unless an earlier source did; blank counts as not given.
-    pub fn offer(&mut self, name: &'static str, value: impl Into<String>, source: Source) {
-        let value = value.into();
-        if !value.trim().is_empty() {
-            self.values.entry(name).or_insert((value, source));
-        }
-    }
-
-    /// The trimmed value.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|(value, _)| value.trim())
-    }
-
-    /// Where it came from.
-    pub fn source(&self, name: &str) -> Option<Source> {
-        self.values.get(name).map(|(_, source)| *source)
-    }
-
-    /// Whether it comes from a variable that other tools read too, such as
-    /// `AZURE_CLIENT_ID`: that is less than being told.
-    pub fn is_ambient(&self, name: &str) -> bool {
-        let shared = find(name).is_some_and(|input| input.also.is_some());
-        shared && self.source(name) == Some(Source::Environment)
-    }
-
-    /// Sets a value unless it is set already by something that tells more than a
-    /// shared variable.
-    pub fn prefer(&mut self, name: &'static str, value: impl Into<String>, source: Source) {
-        if self.is_ambient(name) {
-            self.values.remove(name);
-        }
-        self.offer(name, value, source);
-    }
-}
-
-impl std::fmt::Debug for Raw {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_map().entries(self.values.iter().map(|(name, (_, source))| (name, source))).finish()
-    }
-}
+pub use raw::{Raw, Source};
 
 /// What is wrong with one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
