@@ -246,8 +246,14 @@ fn options(endpoints: &Endpoints, client: &reqwest::Client) -> ClientOptions {
 fn refused(words: &str, sent: Option<Presented>) -> AzureError {
     let codes = codes_in(words);
     let told = words.find("AADSTS").map_or(words, |at| &words[at..]);
-    let told = told.split(" Trace ID:").next().unwrap_or_default();
     let told = told.strip_prefix("ClientAssertionCredential authentication failed.").unwrap_or(told);
+    // The crate reads Entra's text only where nothing in it is escaped (azure_identity 1.0.0,
+    // EntraIdErrorResponse borrows it); else the text comes quoted in an error of the JSON reader.
+    let told = match told.split_once("\", expected a borrowed string") {
+        Some((quoted, _)) => quoted.replace("\\r", " ").replace("\\n", " ").replace("\\\"", "\""),
+        None => told.to_owned(),
+    };
+    let told = told.split("Trace ID:").next().unwrap_or_default();
     AzureError::SignIn {
         reason: told.split_whitespace().collect::<Vec<_>>().join(" "),
         codes,
