@@ -25,13 +25,16 @@ use crate::facts::{Build, Facts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
-use machine::{Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
+use machine::{Claim, Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
 use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.
 const LAST_READ: Duration = Duration::from_millis(1500);
 /// How long Azure is read after a swap's end until it says what production serves.
 const READ_BACK: Duration = Duration::from_secs(120);
+
+/// How long Azure is read before an outcome is said, until it says what production serves.
+const CONFIRMING: Duration = Duration::from_secs(30);
 
 /// The package, ready to be sent.
 #[derive(Debug, Clone)]
@@ -100,6 +103,8 @@ pub struct Release<'a> {
 struct State {
     before: Before,
     release: Option<ReleaseId>,
+    /// What the last swap's answer claimed.
+    claim: Claim,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
 }
@@ -124,7 +129,7 @@ impl State {
             (production.content_id.clone(), staging_content)
         };
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), watch: None, last: None }
+        Self { before, release: release.plan.release.clone(), claim: Claim::Unclear, watch: None, last: None }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -168,6 +173,10 @@ async fn step(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
     if phase == Phase::Leaving {
         return leave(release, state, journal).await;
     }
+    // The read that ends a cancelled run must not be cancelled by the same signal.
+    if matches!(phase, Phase::Confirming(_)) && *release.cancelled.borrow() {
+        return last_read(release, state, journal).await;
+    }
     let mut cancelled = release.cancelled.clone();
     tokio::select! {
         biased;
@@ -189,6 +198,7 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
         Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
         Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
         Phase::Observing(direction) => observe_swap(release, state, direction, journal).await,
+        Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
         Phase::LookingBack => look_back(release, state, journal).await,
         Phase::CheckingProduction => {
             if check::production(release, state.release.as_ref(), journal).await {
@@ -259,6 +269,7 @@ async fn swap(
     if let Some((cause, help)) = ending.trouble {
         journal.fail(cause, help);
     }
+    state.claim = ending.claim;
     Step::SwapEnded(ending.claim)
 }
 
@@ -274,7 +285,7 @@ async fn observe_swap(
     };
     // A swap that claims to have ended well is given time to show; a failed one
     // shows what it left at once.
-    let claimed_well = !journal_failed_last(journal);
+    let claimed_well = state.claim == Claim::Finished;
     let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
     let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
     state.mark(WatchPhase::After);
@@ -304,14 +315,34 @@ async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journ
     Step::Observed(serving)
 }
 
+/// The last read before an outcome is said: somebody else may have acted meanwhile.
+async fn confirm(
+    release: &Release<'_>,
+    state: &mut State,
+    outcome: Outcome,
+    journal: &mut Journal<'_>,
+) -> Step {
+    let wanted = if outcome == Outcome::Released { Serving::New } else { Serving::Old };
+    let observation = observe::observe(release, &state.before, None, CONFIRMING).await;
+    let serving = note(state, observation, journal);
+    if serving != wanted && serving != Serving::Unknown {
+        journal.fail(
+            format!("at the end production was found to serve {}", words(serving)),
+            vec!["look at both slots: slotway status".to_owned()],
+        );
+    }
+    Step::Observed(serving)
+}
+
 async fn leave(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    let read = tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await;
-    match read {
-        Ok(observation) => {
-            let serving = note(state, observation, journal);
-            journal.warn("a swap may still be under way; it cannot be called back");
-            Step::Observed(serving)
-        }
+    journal.warn("a swap may still be under way; it cannot be called back");
+    last_read(release, state, journal).await
+}
+
+/// The one quick read of a run that has been asked to stop.
+async fn last_read(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    match tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await {
+        Ok(observation) => Step::Observed(note(state, observation, journal)),
         Err(_) => {
             journal.warn("Azure did not say in time what production serves");
             Step::Observed(Serving::Unknown)
@@ -349,12 +380,6 @@ fn last_seen(release: &Release<'_>, state: &State) -> (String, String) {
     let staging = state.release.as_ref().map(ToString::to_string);
     let was = release.facts.staging.as_ref().map(|slot| slot.build.to_string());
     (release.facts.production.build.to_string(), staging.or(was).unwrap_or_default())
-}
-
-fn journal_failed_last(journal: &Journal<'_>) -> bool {
-    journal.entries().iter().rev().take_while(|entry| !matches!(entry.event, Event::SwapSent { .. })).any(
-        |entry| matches!(&entry.event, Event::SwapEnded { claim, .. } if *claim != machine::Claim::Finished),
-    )
 }
 
 fn words(serving: Serving) -> &'static str {

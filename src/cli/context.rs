@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
-use crate::host::terminal::Terminal;
+use crate::host::screen::Screen;
+use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
-use crate::inputs::{self, Connection, Environment, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
-use crate::release::journal::Entry;
-use crate::report;
+use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
@@ -32,18 +31,23 @@ pub(super) enum Output {
 /// What a verb works with.
 pub(super) struct Context {
     pub(super) raw: Raw,
-    /// The process's variables; none in a rehearsal, whose connection is its own.
-    pub(super) variables: Environment,
+    /// What signing in may look at; nothing in a rehearsal, whose connection is its own.
+    variables: inputs::Environment,
     pub(super) config: ConfigFile,
     pub(super) network: Network,
     pub(super) output: Output,
-    pub(super) terminal: Terminal,
+    pub(super) host: Host,
+    pub(super) terminal: Screen,
     pub(super) cancelled: watch::Receiver<bool>,
     /// The environment of `run:` checks: this process's, without secrets.
     pub(super) environment: Vec<(String, String)>,
     /// What a `check` of a bare URL goes to.
     pub(super) url: Option<String>,
     said: Mutex<bool>,
+    /// Where files for later steps go, if the host has such a place.
+    pub(super) files: Option<PathBuf>,
+    /// This process's whole environment, for the host's own variables.
+    pub(super) process: Environment,
 }
 
 impl Context {
@@ -53,10 +57,11 @@ impl Context {
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let mut raw = Raw::default();
+        let environment = read_environment();
         offer_flags(&mut raw, matches);
-        let variables: Environment = process_variables().collect();
-        offer_environment(&mut raw, &variables);
+        offer_environment(&mut raw, &environment);
         let mut context = Self::new(raw, matches, cancelled)?;
+        let variables: inputs::Environment = environment.into_iter().collect();
         context.network.certificates = read_certificates(&context.raw, &variables)?;
         context.network.proxies = Proxies::read(|name| variables.get(name))?;
         context.variables = variables;
@@ -77,28 +82,41 @@ impl Context {
             }
         }
         read_secrets(&mut raw)?;
+        let environment = read_environment();
+        let host = Host::detect(&environment);
         let output = super::output(matches);
         let out: Box<dyn Write + Send> = match output {
             Output::Text => Box::new(std::io::stdout()),
             Output::Json => Box::new(std::io::stderr()),
         };
-        Ok(Self {
-            raw,
-            variables: Environment::default(),
-            config,
+        let watched = host == Host::Terminal && std::io::stderr().is_terminal();
+        let context = Self {
+            host,
             network: Network::default(),
             output,
-            terminal: Terminal::new(out, std::io::stderr().is_terminal()),
+            terminal: Screen::new(host, out, watched),
             cancelled,
-            environment: environment_for_checks(),
+            environment: environment_for_checks(&environment),
             url: None,
             said: Mutex::new(false),
-        })
+            files: host.folder(&environment),
+            process: environment,
+            variables: inputs::Environment::default(),
+            raw,
+            config,
+        };
+        context.mask_secrets();
+        Ok(context)
     }
 
     /// The checked inputs.
     pub(super) fn inputs(&self, needs: Needs) -> Result<Inputs, Error> {
-        inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)
+        let inputs = inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)?;
+        // What was a part of a greater text, or came from a variable, is no input of its own.
+        if let Some(secret) = inputs.connection.sign_in.secret() {
+            self.terminal.say(&self.host.masks(secret.reveal()));
+        }
+        Ok(inputs)
     }
 
     /// Signs in and finds the app's place.
@@ -119,16 +137,12 @@ impl Context {
         Ok((azure, SitePath { subscription, group, site: connection.site.clone() }))
     }
 
-    /// Writes the reports of a verb that kept a journal.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> Result<(), Error> {
-        self.terminal.finish();
-        let conclusion = crate::release::journal::Conclusion::of(entries);
-        self.terminal.say(&report::lines::conclusion(&conclusion, next));
-        if let Some(path) = self.raw.get("summary") {
-            write_file(Path::new(path), &report::markdown::summary(entries, next))?;
+    /// Secrets are kept out of everything that follows, before anything follows.
+    fn mask_secrets(&self) {
+        let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
+        for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
+            self.terminal.say(&self.host.masks(secret));
         }
-        self.document(&report::json::report(entries, exit_code, next));
-        Ok(())
     }
 
     /// Writes the one JSON document, where JSON is asked for.
@@ -147,6 +161,11 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
+        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        if !said {
+            self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
+        }
         if !said {
             self.document(&serde_json::json!({
                 "version": 1,
@@ -188,12 +207,25 @@ fn offer_flags(raw: &mut Raw, matches: &clap::ArgMatches) {
     }
 }
 
-fn offer_environment(raw: &mut Raw, variables: &Environment) {
+/// The host's own inputs first, then the variables of a laptop.
+fn offer_environment(raw: &mut Raw, environment: &Environment) {
+    let host = Host::detect(environment);
     for input in INPUTS {
-        if let Some(value) = variables.get(&input.variable()) {
-            raw.offer(input.name, value, Source::Environment);
+        let from_host = host.variable(input.name).and_then(|name| environment.get(&name));
+        if let Some(value) = from_host {
+            raw.offer(input.name, value.clone(), Source::Step);
+        }
+        if let Some(value) = environment.get(&input.variable()) {
+            raw.offer(input.name, value.clone(), Source::Environment);
         }
     }
+}
+
+/// What is not text cannot be an input, so it is left out.
+fn read_environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Reads `slotway.yml`, or the file that is named.
@@ -250,7 +282,7 @@ fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
 
 /// The certificates of `ca-file` and of the agent, one after the other
 /// (tasklib node/task.ts getHttpCertConfiguration).
-fn read_certificates(raw: &Raw, variables: &Environment) -> Result<Option<Vec<u8>>, Error> {
+fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Option<Vec<u8>>, Error> {
     let paths = raw.get("ca-file").into_iter().chain(variables.get("AGENT_CAINFO"));
     let mut certificates: Option<Vec<u8>> = None;
     for path in paths {
@@ -263,21 +295,16 @@ fn read_certificates(raw: &Raw, variables: &Environment) -> Result<Option<Vec<u8
     Ok(certificates)
 }
 
-/// What is text of the process's environment.
-fn process_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
 /// Everything but what looks like a secret: a check needs its tools, not our keys.
-fn environment_for_checks() -> Vec<(String, String)> {
+fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
         ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH", "CREDS", "PRINCIPALKEY"]
             .iter()
             .any(|part| name.contains(part))
     };
-    process_variables().filter(|(name, _)| !is_secret(name)).collect()
+    let kept = environment.iter().filter(|(name, _)| !is_secret(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! The verb `emulator`, and what `rehearse` shares with it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -10,6 +12,7 @@ use super::rehearse::unpack_storefront;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};
 use crate::error::Error;
+use crate::names::SlotName;
 
 /// The world to begin with.
 pub(super) struct Seed {
@@ -41,8 +44,15 @@ pub(super) async fn start(seed: Seed, folder: &Path) -> Result<Emulator, Error> 
         production: Some(seed.production),
         folder: folder.join("emulator"),
         client_secret: None,
+        environment: programs(),
     };
     emulator::start(options).await.map_err(|error| Error::Emulator(error.to_string()))
+}
+
+/// What an app's process needs to find its programs, and nothing else of ours.
+fn programs() -> BTreeMap<OsString, OsString> {
+    let names = ["PATH", "LANG", "SYSTEMROOT", "PATHEXT", "COMSPEC"];
+    names.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect()
 }
 
 /// Serves until a signal.
@@ -51,7 +61,12 @@ pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<b
     let storefront = unpack_storefront(folder.path())?;
     let mut seed = Seed::read(matches, &storefront)?;
     if let Some(package) = matches.get_one::<String>("package") {
-        seed.production = PathBuf::from(package);
+        // A flag wins over the file.
+        let package = PathBuf::from(package);
+        if !package.exists() {
+            return Err(problem("package", format!("there is no file or folder {}", package.display())));
+        }
+        seed.scenario.slots.entry(SlotName::production()).or_default().package = Some(package);
     }
     let mut emulator = start(seed, folder.path()).await?;
     let written = announce(matches, &emulator);
@@ -96,5 +111,11 @@ fn read_scenario(path: &Path) -> Result<Scenario, Error> {
         problem("scenario", format!("{}:{line}:{column}: {error}", path.display()))
     })?;
     scenario.relative_to(path.parent().unwrap_or_else(|| Path::new(".")));
-    Ok(scenario)
+    let release = scenario.release.iter().flat_map(|seed| seed.config.iter().chain([&seed.package]));
+    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release);
+    let missing = named.into_iter().find(|path| !path.exists()).cloned();
+    match missing {
+        Some(path) => Err(problem("scenario", format!("it names {}, which is not there", path.display()))),
+        None => Ok(scenario),
+    }
 }

@@ -2,6 +2,11 @@
 
 mod bad_input;
 mod harness;
+mod load;
+mod memory;
 mod rehearse;
+mod server;
+mod service;
 mod sign_in;
+mod trouble;
 mod walls;

@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("plan", &["facts", "names"]),
     ("release", &["plan", "facts", "azure", "checks", "http", "names"]),
     ("report", &["release", "checks", "text"]),
-    ("host", &["report", "release", "checks", "artifact", "text"]),
+    ("host", &["report", "release", "checks", "artifact", "secret", "text"]),
     ("http", &["secret"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
     ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),
@@ -75,6 +75,14 @@ fn named(code: &str) -> BTreeSet<String> {
     names
 }
 
+/// Tests of a room may reach further than the room; the emulator's may not.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| {
+        let name = part.as_os_str().to_string_lossy();
+        matches!(name.trim_end_matches(".rs"), "tests" | "testing")
+    })
+}
+
 fn first_word(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
@@ -85,6 +93,9 @@ fn no_room_names_a_room_that_it_may_not() {
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for (room, path, code) in rooms() {
+        if room != "emulator" && is_test(&path) {
+            continue;
+        }
         for name in named(&code) {
             seen.insert((room.clone(), name.clone()));
             let may = allowed.get(room.as_str()).copied().unwrap_or_default();
@@ -101,7 +112,7 @@ fn no_room_names_a_room_that_it_may_not() {
 fn only_the_command_line_reads_the_environment() {
     let wrong: Vec<String> = rooms()
         .into_iter()
-        .filter(|(room, ..)| !["cli", "host"].contains(&room.as_str()))
+        .filter(|(room, path, _)| !["cli", "host"].contains(&room.as_str()) && !is_test(path))
         .filter(|(_, _, code)| {
             let outside_tests = code.split("#[cfg(test)]").next().unwrap_or_default();
             ["env::var", "env::vars", "env::args"].iter().any(|word| outside_tests.contains(word))

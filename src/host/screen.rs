@@ -1,7 +1,8 @@
-//! A terminal, watched by a person or not.
+//! What is shown while a run goes on.
 //!
-//! Every line goes to the writer that the composition root gives; where a person
-//! watches, a live line and bars stand below it, on standard error.
+//! Every line goes to the writer that the composition root gives, in groups where the
+//! host has them; where a person watches, a live line and bars stand below it, on
+//! standard error.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -9,37 +10,50 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::{Grade, Host, azure_pipelines};
 use crate::artifact;
 use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
 use crate::release::Progress;
 use crate::release::journal::{Entry, Event};
+use crate::release::machine::Phase;
 use crate::report;
 use crate::text;
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// The terminal.
-pub struct Terminal {
+/// What is shown, and where.
+pub struct Screen {
+    host: Host,
     out: Mutex<Box<dyn Write + Send>>,
     live: Option<ProgressBar>,
     waiting: Mutex<String>,
+    group_open: Mutex<bool>,
 }
 
-impl Terminal {
+impl Screen {
     /// `watched` says whether a person sees the live line.
-    pub fn new(out: Box<dyn Write + Send>, watched: bool) -> Self {
+    pub fn new(host: Host, out: Box<dyn Write + Send>, watched: bool) -> Self {
         let live = watched.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(spinner());
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { out: Mutex::new(out), live, waiting: Mutex::new(String::new()) }
+        Self {
+            host,
+            out: Mutex::new(out),
+            live,
+            waiting: Mutex::new(String::new()),
+            group_open: Mutex::new(false),
+        }
     }
 
     /// Shows an entry of the journal.
     pub fn show(&self, entry: &Entry) {
+        if let Event::Moved { phase, .. } = &entry.event {
+            self.begin_phase(*phase);
+        }
         let lines = report::lines::of(entry);
         if !lines.is_empty() {
             self.say(&lines);
@@ -54,6 +68,41 @@ impl Terminal {
             }
             Event::Moved { phase, .. } => self.wait_for(phase.words().to_owned()),
             _ => {}
+        }
+    }
+
+    /// A group a phase, and the agent's progress bar.
+    fn begin_phase(&self, phase: Phase) {
+        self.close_group();
+        if phase.outcome().is_some() {
+            return;
+        }
+        let mut lines = Vec::new();
+        if self.host == Host::AzurePipelines {
+            let value = percent(phase).to_string();
+            lines.push(azure_pipelines::command("task.setprogress", &[("value", &value)], phase.words()));
+        }
+        if let Some(group) = self.host.group(phase.words()) {
+            lines.push(group);
+            *self.group_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        self.say(&lines);
+    }
+
+    /// Ends the open group, so that what follows is seen without a click.
+    pub fn close_group(&self) {
+        let mut open = self.group_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut *open) {
+            self.say(&self.host.end_group().into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    /// An annotation on the run's page, where the host has one.
+    pub fn annotate(&self, grade: Grade, title: &str, text: &str) {
+        let (title, text) = (text::line(title), text::lines(text).join("\n"));
+        if let Some(line) = self.host.annotation(grade, &title, &text) {
+            self.close_group();
+            self.say(&[line]);
         }
     }
 
@@ -123,6 +172,21 @@ impl Terminal {
         let what = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         bar.set_style(spinner());
         bar.set_message(format!("{what} · {}", text::line(words)));
+    }
+}
+
+/// How far a release is, for a progress bar: the phases take about this share.
+fn percent(phase: Phase) -> u8 {
+    match phase {
+        Phase::Planned => 0,
+        Phase::Deploying => 10,
+        Phase::CheckingStaging => 40,
+        Phase::Swapping => 60,
+        Phase::Observing(_) => 75,
+        Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
+        Phase::RollingBack => 85,
+        Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,
+        Phase::Ended(_) => 100,
     }
 }
 
