@@ -11,9 +11,10 @@ pub mod error;
 pub mod kudu;
 pub mod model;
 pub mod operation;
+pub mod rights;
 
 pub use arm::{ResourceManager, SitePath};
-pub use credential::{Credential, SignIn};
+pub use credential::{CertificateError, Credential, Presented, SignIn, Signer};
 pub use endpoints::{Cloud, Endpoints};
 pub use error::AzureError;
 pub use kudu::Scm;

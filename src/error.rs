@@ -65,7 +65,7 @@ impl Error {
             }
             Self::Azure(error) => error.help(),
             Self::Artifact(error) => vec![error.help()].into_iter().filter(|help| !help.is_empty()).collect(),
-            Self::Network(_) => vec!["check ca-file".to_owned()],
+            Self::Network(NetworkError::Certificates(_)) => vec!["check ca-file and AGENT_CAINFO".to_owned()],
             _ => Vec::new(),
         }
     }

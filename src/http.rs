@@ -15,14 +15,17 @@ use reqwest::{Method, Url};
 use tokio::time::Instant;
 
 mod failure;
+mod network;
+mod proxy;
 mod retry_after;
 
 pub use failure::{Refusal, SendError, Unclear};
+pub use network::{Network, NetworkError};
+pub use proxy::Proxies;
 pub use retry_after::retry_after;
 
 /// Answers longer than this are cut: no document that Slotway reads comes near it.
 const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
@@ -137,64 +140,41 @@ impl Answer {
     }
 }
 
-/// How the client reaches the network.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    /// PEM certificates to trust.
-    pub certificates: Option<Vec<u8>>,
-    /// Trust these certificates only, and use no proxy: the emulator on this machine.
-    pub local: bool,
-}
-
-/// Why no client could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// The extra certificate file holds no readable certificate.
-    #[error("could not read a certificate from the CA file: {0}")]
-    Certificates(String),
-    /// The TLS library refused to start.
-    #[error("could not set up the HTTP client: {0}")]
-    Client(String),
-}
-
 /// The one client; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    network: Arc<Network>,
 }
 
 impl Http {
     /// Makes the client. Redirects are never followed: a token must not travel to
-    /// a host that an answer names.
+    /// a host that an answer names. Certificates are always checked; nothing can
+    /// switch that off.
     ///
     /// # Errors
     ///
     /// [`NetworkError`] when the certificates cannot be read.
     pub fn new(network: &Network) -> Result<Self, NetworkError> {
-        // A second call finds the provider installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("slotway/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true);
-        if let Some(pem) = &network.certificates {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| NetworkError::Certificates(chain(&error)))?;
-            if certificates.is_empty() {
-                return Err(NetworkError::Certificates("it holds no PEM certificate".to_owned()));
-            }
-            builder = if network.local {
-                builder.tls_certs_only(certificates)
-            } else {
-                builder.tls_certs_merge(certificates)
-            };
-        }
+        let mut builder = network::builder(network)?;
         if network.local {
             builder = builder.no_proxy();
+        } else if network.proxies.any() {
+            let proxies = network.proxies.clone();
+            builder = builder.proxy(reqwest::Proxy::custom(move |url| proxies.choose(url)));
         }
-        let client = builder.build().map_err(|error| NetworkError::Client(chain(&error)))?;
-        Ok(Self { client })
+        let client = network::built(builder)?;
+        Ok(Self { client, network: Arc::new(network.clone()) })
+    }
+
+    /// A client of the same kind that uses no proxy whatever is set: the metadata
+    /// service of a virtual machine answers on that machine only.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] when the TLS library refuses.
+    pub fn without_proxy(&self) -> Result<reqwest::Client, NetworkError> {
+        network::built(network::builder(&self.network)?.no_proxy())
     }
 
     /// The client below, for the rooms that probe apps rather than call Azure.
@@ -222,13 +202,16 @@ impl Http {
                 Ok(answer) => {
                     request.repeat == Repeat::Safe && (is_transient(answer.status) || !answer.complete)
                 }
-                Err(SendError::NotSent { .. }) => true,
+                Err(Failure { hopeless: true, .. }) => false,
+                Err(Failure { error: SendError::NotSent { .. }, .. }) => true,
                 Err(_) => request.repeat == Repeat::Safe,
             };
             let wish = attempt.as_ref().ok().and_then(Answer::retry_after);
             let wait = jittered(pause).max(wish.unwrap_or_default());
             if !again || Instant::now() + wait >= deadline {
-                return attempt.and_then(|answer| cut_is_unclear(answer, request.repeat));
+                return attempt
+                    .map_err(|failure| failure.error)
+                    .and_then(|answer| cut_is_unclear(answer, request.repeat));
             }
             tracing::debug!(
                 wait_ms = wait.as_millis(),
@@ -258,7 +241,7 @@ impl Http {
         Err(SendError::Refused(refusal))
     }
 
-    async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, SendError> {
+    async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, Failure> {
         let started = Instant::now();
         let outcome = self.client.execute(built).await;
         let response = match outcome {
@@ -266,13 +249,15 @@ impl Http {
             Err(error) => {
                 // A connection that was never made carried nothing: DNS, TCP and TLS failures alike.
                 let not_sent = error.is_connect();
+                let hopeless = not_sent && network::is_mistrusted(&error);
                 let reason = chain(&error.without_url());
                 tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
-                return Err(match (not_sent, started.elapsed() >= request.timeout) {
+                let error = match (not_sent, started.elapsed() >= request.timeout) {
                     (true, _) => SendError::NotSent { reason },
                     (false, true) => SendError::Unclear(Unclear::TimedOut { after: request.timeout }),
                     (false, false) => SendError::Unclear(Unclear::Broken { reason }),
-                });
+                };
+                return Err(Failure { error, hopeless });
             }
         };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -314,6 +299,13 @@ impl Http {
         };
         builder.build().map_err(|error| SendError::NotSent { reason: chain(&error.without_url()) })
     }
+}
+
+/// What one sending came to when no answer came.
+struct Failure {
+    error: SendError,
+    /// Another sending would meet the same end.
+    hopeless: bool,
 }
 
 fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwest::Body {

@@ -3,60 +3,26 @@
 //! Owns the one list of inputs and what a well-formed value is. Pure: where the raw
 //! strings come from (flags, environment, `slotway.yml`) is the caller's affair.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use reqwest::Url;
 
 use crate::azure::{Cloud, SignIn};
-use crate::names::{
-    ClientId, NameError, ReleaseId, ResourceGroup, SiteName, SlotName, SubscriptionId, TenantId,
-};
+use crate::names::{NameError, ReleaseId, ResourceGroup, SiteName, SlotName, SubscriptionId};
 use crate::plan::Verb;
-use crate::secret::Secret;
 
+mod environment;
 mod list;
+mod login;
+mod raw;
+mod service_connection;
+pub mod sign_in;
+#[cfg(test)]
+mod sign_in_tests;
 
+pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
-
-/// Where a raw value came from, for messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A command-line flag.
-    Flag,
-    /// An environment variable.
-    Environment,
-    /// `slotway.yml`.
-    File,
-    /// The rehearsal's own emulator.
-    Rehearsal,
-}
-
-/// Raw values by input name; the first to set a name wins.
-#[derive(Debug, Clone, Default)]
-pub struct Raw {
-    values: BTreeMap<&'static str, (String, Source)>,
-}
-
-impl Raw {
-    /// Sets a value unless an earlier source did; blank counts as not given.
-    pub fn offer(&mut self, name: &'static str, value: impl Into<String>, source: Source) {
-        let value = value.into();
-        if !value.trim().is_empty() {
-            self.values.entry(name).or_insert((value, source));
-        }
-    }
-
-    /// The trimmed value.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|(value, _)| value.trim())
-    }
-
-    /// Where it came from.
-    pub fn source(&self, name: &str) -> Option<Source> {
-        self.values.get(name).map(|(_, source)| *source)
-    }
-}
+pub use raw::{Raw, Source};
 
 /// What is wrong with one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +42,8 @@ pub struct Connection {
     pub cloud: Cloud,
     /// How to sign in.
     pub sign_in: SignIn,
+    /// Why this way, for the log.
+    pub sign_in_reason: String,
     /// The subscription.
     pub subscription: SubscriptionId,
     /// The resource group; looked up by the app's name where not given.
@@ -121,8 +89,9 @@ pub enum Needs {
 /// # Errors
 ///
 /// Every [`Problem`] there is.
-pub fn resolve(raw: &Raw, needs: Needs) -> Result<Inputs, Vec<Problem>> {
-    let mut check = Check { raw, problems: Vec::new() };
+pub fn resolve(raw: &Raw, environment: &Environment, needs: Needs) -> Result<Inputs, Vec<Problem>> {
+    let (raw, problems) = sign_in::complete(raw, environment);
+    let mut check = Check { raw: &raw, environment, problems };
     let connection = check.connection();
     let slot = check.slot();
     let release_id = check.name("release-id", ReleaseId::new);
@@ -147,12 +116,16 @@ pub fn resolve(raw: &Raw, needs: Needs) -> Result<Inputs, Vec<Problem>> {
 
 struct Check<'a> {
     raw: &'a Raw,
+    environment: &'a Environment,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
     fn problem(&mut self, input: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem { input: input.to_owned(), message: message.into(), help: help.into() });
+        let problem = Problem { input: input.to_owned(), message: message.into(), help: help.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn missing(&mut self, name: &str) {
@@ -165,13 +138,18 @@ impl Check<'_> {
         self.problem(name, "is missing", help);
     }
 
-    fn name<T>(&mut self, name: &str, new: fn(String) -> Result<T, NameError>) -> Option<T> {
+    /// The value, if it is given and no macro that Azure Pipelines left as it stands.
+    fn text(&mut self, name: &str) -> Option<String> {
         let text = self.raw.get(name)?.to_owned();
         if let Some(help) = undefined_macro(&text) {
             self.problem(name, format!("is \"{text}\""), help);
             return None;
         }
-        match new(text) {
+        Some(text)
+    }
+
+    fn name<T>(&mut self, name: &str, new: fn(String) -> Result<T, NameError>) -> Option<T> {
+        match new(self.text(name)?) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.problem(name, error.to_string(), "");
@@ -211,16 +189,27 @@ impl Check<'_> {
 
     fn connection(&mut self) -> Option<Connection> {
         let cloud = self.cloud();
-        let sign_in = self.sign_in();
+        let sign_in = self.sign_in(cloud.as_ref());
         let subscription = self.required("subscription-id", SubscriptionId::new);
         let site = self.required("app-name", SiteName::new);
         let group = self.name("resource-group-name", ResourceGroup::new);
-        Some(Connection { cloud: cloud?, sign_in: sign_in?, subscription: subscription?, site: site?, group })
+        let sign_in::Chosen { sign_in, reason } = sign_in?;
+        Some(Connection {
+            cloud: cloud?,
+            sign_in,
+            sign_in_reason: reason,
+            subscription: subscription?,
+            site: site?,
+            group,
+        })
     }
 
     fn cloud(&mut self) -> Option<Cloud> {
-        let url = self.raw.get("resource-manager-url").map(str::to_owned);
-        let word = self.raw.get("environment").unwrap_or("AzureCloud").to_owned();
+        let url = self.text("resource-manager-url");
+        let word = match self.raw.get("environment") {
+            Some(_) => self.text("environment")?,
+            None => "AzureCloud".to_owned(),
+        };
         let known = match word.to_ascii_lowercase().as_str() {
             "azurecloud" => Cloud::Public,
             "azureusgovernment" => Cloud::UsGovernment,
@@ -248,7 +237,9 @@ impl Check<'_> {
 
     fn custom_cloud(&mut self, url: Option<String>) -> Option<Cloud> {
         let Some(url) = url else {
-            self.missing("resource-manager-url");
+            if self.raw.get("resource-manager-url").is_none() {
+                self.missing("resource-manager-url");
+            }
             return None;
         };
         match Url::parse(&url) {
@@ -262,23 +253,6 @@ impl Check<'_> {
                 None
             }
         }
-    }
-
-    fn sign_in(&mut self) -> Option<SignIn> {
-        let secret = self.raw.get("client-secret").map(Secret::new);
-        if self.raw.get("client-id").is_none() && secret.is_none() {
-            return Some(SignIn::AzureCli { tenant: self.name("tenant-id", TenantId::new) });
-        }
-        let client = self.required("client-id", ClientId::new);
-        let tenant = self.required("tenant-id", TenantId::new);
-        if secret.is_none() {
-            self.problem(
-                "client-secret",
-                "is missing",
-                "set AZURE_CLIENT_SECRET, or give --client-secret-file; a secret is never taken from a flag",
-            );
-        }
-        Some(SignIn::ClientSecret { tenant: tenant?, client: client?, secret: secret? })
     }
 
     fn for_verb(&mut self, needs: Needs) {
@@ -329,7 +303,8 @@ mod tests {
             ("clean", "maybe"),
             ("client-id", "x"),
         ]);
-        let problems = resolve(&raw, Needs::Change(Verb::Release)).expect_err("all of it is wrong");
+        let problems = resolve(&raw, &Environment::default(), Needs::Change(Verb::Release))
+            .expect_err("all of it is wrong");
         let mut inputs: Vec<&str> = problems.iter().map(|problem| problem.input.as_str()).collect();
         inputs.sort_unstable();
         assert_eq!(
@@ -361,7 +336,7 @@ mod tests {
     #[test]
     fn a_secret_without_an_application_is_a_problem_and_nothing_is_tried_in_silence() {
         let raw = raw(&[("client-secret", "s"), ("app-name", "contoso"), ("subscription-id", ID)]);
-        let problems = resolve(&raw, Needs::Reading).expect_err("no application");
+        let problems = resolve(&raw, &Environment::default(), Needs::Reading).expect_err("no application");
         assert_eq!(
             problems.iter().map(|problem| &problem.input[..]).collect::<Vec<_>>(),
             ["client-id", "tenant-id"]
@@ -376,7 +351,7 @@ mod tests {
             ("subscription-id", ID),
             ("resource-manager-url", "https://localhost:1/"),
         ]);
-        let problems = resolve(&raw, Needs::Reading).expect_err("a contradiction");
+        let problems = resolve(&raw, &Environment::default(), Needs::Reading).expect_err("a contradiction");
         assert_eq!(problems[0].input, "resource-manager-url");
     }
 }

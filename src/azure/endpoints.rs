@@ -20,6 +20,32 @@ pub enum Cloud {
     Custom(Url),
 }
 
+// Sources of the hosts: azure-cli-core cloud.py; azure-pipelines-tasks-azure-arm-rest azure-arm-endpoint.js.
+const PUBLIC: &str = "https://management.azure.com/";
+const US_GOVERNMENT: &str = "https://management.usgovcloudapi.net/";
+const CHINA: &str = "https://management.chinacloudapi.cn/";
+
+impl Cloud {
+    /// The cloud whose resource manager is at this address, where it is one that is known.
+    pub fn of_resource_manager(address: &str) -> Option<Self> {
+        let same =
+            |known: &str| known.trim_end_matches('/').eq_ignore_ascii_case(address.trim_end_matches('/'));
+        [(PUBLIC, Self::Public), (US_GOVERNMENT, Self::UsGovernment), (CHINA, Self::China)]
+            .into_iter()
+            .find_map(|(known, cloud)| same(known).then_some(cloud))
+    }
+
+    /// For whom an OIDC provider writes an assertion that this cloud's Entra accepts
+    /// (sign-in §2; the one for US Government is unconfirmed).
+    pub fn assertion_audience(&self) -> &'static str {
+        match self {
+            Self::Public | Self::Custom(_) => "api://AzureADTokenExchange",
+            Self::UsGovernment => "api://AzureADTokenExchangeUSGov",
+            Self::China => "api://AzureADTokenExchangeChina",
+        }
+    }
+}
+
 /// The services of one cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
@@ -45,23 +71,17 @@ impl Endpoints {
     ///
     /// [`AzureError`] when a custom cloud's metadata document cannot be read.
     pub async fn find(cloud: &Cloud, http: &Http) -> Result<Self, AzureError> {
-        // Sources of the hosts: azure-cli-core cloud.py; azure-pipelines-tasks-azure-arm-rest azure-arm-endpoint.js.
+        // Sources as above.
         let (resource_manager, authority, audience) = match cloud {
-            Cloud::Public => (
-                "https://management.azure.com/",
-                "https://login.microsoftonline.com/",
-                "https://management.azure.com",
-            ),
+            Cloud::Public => (PUBLIC, "https://login.microsoftonline.com/", "https://management.azure.com"),
             Cloud::UsGovernment => (
-                "https://management.usgovcloudapi.net/",
+                US_GOVERNMENT,
                 "https://login.microsoftonline.us/",
                 "https://management.core.usgovcloudapi.net",
             ),
-            Cloud::China => (
-                "https://management.chinacloudapi.cn/",
-                "https://login.chinacloudapi.cn/",
-                "https://management.core.chinacloudapi.cn",
-            ),
+            Cloud::China => {
+                (CHINA, "https://login.chinacloudapi.cn/", "https://management.core.chinacloudapi.cn")
+            }
             Cloud::Custom(base) => return metadata(base, http).await,
         };
         Ok(Self {

@@ -1,5 +1,7 @@
 //! What goes wrong when Azure is called, and what a person can do about it.
 
+use super::credential::Presented;
+use super::rights;
 use crate::http::{Refusal, SendError};
 
 /// A call that failed; the message reads after "could not".
@@ -12,6 +14,8 @@ pub enum AzureError {
         reason: String,
         /// The AADSTS numbers in them.
         codes: Vec<u32>,
+        /// What the assertion said, where one was sent.
+        sent: Option<Box<Presented>>,
     },
     /// The request failed or was refused.
     #[error("could not {doing}: {source}")]
@@ -56,16 +60,32 @@ impl AzureError {
     /// What to do about it; empty where nothing better than the message is known.
     pub fn help(&self) -> Vec<String> {
         match self {
-            Self::SignIn { codes, .. } => codes.iter().filter_map(|code| sign_in_help(*code)).collect(),
+            Self::SignIn { codes, sent, .. } => sign_in_advice(codes, sent.as_deref()),
             Self::Call { source: SendError::NotSent { .. }, .. } => vec![
                 "nothing answered at that address: check the host name, the network and HTTPS_PROXY; \
                  for a private certificate authority give ca-file"
                     .to_owned(),
             ],
-            Self::Call { .. } => self.refusal().and_then(refusal_help).into_iter().collect(),
+            Self::Call { .. } => self.refusal().map(refusal_help).unwrap_or_default(),
             Self::Shape { .. } => vec!["check resource-manager-url: something else answers there".to_owned()],
         }
     }
+}
+
+/// A refused assertion: no federated credential with its subject, issuer or audience
+/// (sign-in §1; the numbers are unconfirmed).
+const NOT_FEDERATED: [u32; 4] = [70_021, 700_211, 700_212, 700_213];
+
+fn sign_in_advice(codes: &[u32], sent: Option<&Presented>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for code in codes {
+        let more = match sent {
+            Some(sent) if NOT_FEDERATED.contains(code) => sent.advice(),
+            _ => sign_in_help(*code).into_iter().collect(),
+        };
+        lines.extend(more.into_iter().filter(|line| !lines.contains(line)).collect::<Vec<_>>());
+    }
+    lines
 }
 
 /// Codes of Entra that have a known remedy (sign-in §1).
@@ -80,6 +100,9 @@ fn sign_in_help(code: u32) -> Option<String> {
         70_021 | 700_211 | 700_212 | 700_213 => {
             "no federated credential of the application matches the subject, issuer or audience that was sent"
         }
+        700_027 => {
+            "the application does not know the certificate: upload it in Entra under the application's certificates"
+        }
         700_024 => "the assertion's lifetime has passed, or this machine's clock is wrong",
         500_011 => "the tenant does not know the audience: check environment and resource-manager-url",
         _ => return None,
@@ -87,12 +110,10 @@ fn sign_in_help(code: u32) -> Option<String> {
     Some(help.to_owned())
 }
 
-fn refusal_help(refusal: &Refusal) -> Option<String> {
+fn refusal_help(refusal: &Refusal) -> Vec<String> {
     let code = refusal.code.as_deref().unwrap_or_default();
     let help = match (refusal.status, code) {
-        (403, "AuthorizationFailed") => {
-            "give the identity the role Website Contributor on the app (or the custom role in docs/FAILURES.md)"
-        }
+        (403, "AuthorizationFailed") => return rights::advice(refusal),
         (403, _) => {
             "access is refused: the app may be stopped, or its SCM site closed to this network by access restrictions"
         }
@@ -103,7 +124,7 @@ fn refusal_help(refusal: &Refusal) -> Option<String> {
         (404, "ResourceGroupNotFound") => "check resource-group-name and subscription-id",
         (404, _) => "check app-name, slot-name, resource-group-name and subscription-id",
         (429, _) => "Azure is throttling or holds an exclusive lock on the site: try again later",
-        _ => return None,
+        _ => return Vec::new(),
     };
-    Some(help.to_owned())
+    vec![help.to_owned()]
 }

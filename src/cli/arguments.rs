@@ -49,16 +49,18 @@ fn argument(input: &Input) -> Arg {
     let argument = Arg::new(input.name).long(input.name).help(format!("{} [env: {variable}]", input.help));
     match input.kind {
         // A secret on a command line is in every process list; the flag exists only to say so.
-        Kind::Secret => argument.hide(true).num_args(0..=1).value_parser(refuse_secret),
+        Kind::Secret => {
+            argument.hide(true).num_args(0..=1).value_parser(move |_: &str| refuse_secret(&variable))
+        }
         Kind::Boolean => argument.value_name("BOOLEAN").num_args(0..=1).default_missing_value("true"),
         Kind::Path => argument.value_name("PATH"),
         Kind::Text => argument.value_name("TEXT"),
     }
 }
 
-fn refuse_secret(_: &str) -> Result<String, String> {
-    Err("a secret is never taken from a flag: set AZURE_CLIENT_SECRET or give --client-secret-file"
-        .to_owned())
+fn refuse_secret(variable: &str) -> Result<String, String> {
+    let file = if variable == "AZURE_CLIENT_SECRET" { " or give --client-secret-file" } else { "" };
+    Err(format!("a secret is never taken from a flag: set {variable}{file}"))
 }
 
 fn output() -> Arg {

@@ -13,7 +13,7 @@ use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
-use crate::http::{Http, Network, NetworkError};
+use crate::http::{Http, Network, NetworkError, Proxies};
 use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
 
 /// The name of the configuration that is read when none is named.
@@ -31,6 +31,8 @@ pub(super) enum Output {
 /// What a verb works with.
 pub(super) struct Context {
     pub(super) raw: Raw,
+    /// What signing in may look at; nothing in a rehearsal, whose connection is its own.
+    variables: inputs::Environment,
     pub(super) config: ConfigFile,
     pub(super) network: Network,
     pub(super) output: Output,
@@ -59,7 +61,10 @@ impl Context {
         offer_flags(&mut raw, matches);
         offer_environment(&mut raw, &environment);
         let mut context = Self::new(raw, matches, cancelled)?;
-        context.network.certificates = read_certificates(&context.raw)?;
+        let variables: inputs::Environment = environment.into_iter().collect();
+        context.network.certificates = read_certificates(&context.raw, &variables)?;
+        context.network.proxies = Proxies::read(|name| variables.get(name))?;
+        context.variables = variables;
         context.url = matches.try_get_one::<String>("url").ok().flatten().cloned();
         Ok(context)
     }
@@ -76,7 +81,7 @@ impl Context {
                 raw.offer(input.name, value.clone(), Source::File);
             }
         }
-        read_secret(&mut raw)?;
+        read_secrets(&mut raw)?;
         let environment = read_environment();
         let host = Host::detect(&environment);
         let output = super::output(matches);
@@ -96,6 +101,7 @@ impl Context {
             said: Mutex::new(false),
             files: host.folder(&environment),
             process: environment,
+            variables: inputs::Environment::default(),
             raw,
             config,
         };
@@ -105,7 +111,12 @@ impl Context {
 
     /// The checked inputs.
     pub(super) fn inputs(&self, needs: Needs) -> Result<Inputs, Error> {
-        inputs::resolve(&self.raw, needs).map_err(Error::Inputs)
+        let inputs = inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)?;
+        // What was a part of a greater text, or came from a variable, is no input of its own.
+        if let Some(secret) = inputs.connection.sign_in.secret() {
+            self.terminal.say(&self.host.masks(secret.reveal()));
+        }
+        Ok(inputs)
     }
 
     /// Signs in and finds the app's place.
@@ -115,7 +126,8 @@ impl Context {
     ) -> Result<(ResourceManager, SitePath), Error> {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
-        let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?;
+        let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?
+            .because(&connection.sign_in_reason);
         let azure = ResourceManager::new(http, endpoints, credential.into());
         let subscription = connection.subscription.clone();
         let group = match &connection.group {
@@ -200,7 +212,10 @@ fn offer_environment(raw: &mut Raw, environment: &Environment) {
     let host = Host::detect(environment);
     for input in INPUTS {
         let from_host = host.variable(input.name).and_then(|name| environment.get(&name));
-        for value in from_host.into_iter().chain(environment.get(&input.variable())) {
+        if let Some(value) = from_host {
+            raw.offer(input.name, value.clone(), Source::Step);
+        }
+        if let Some(value) = environment.get(&input.variable()) {
             raw.offer(input.name, value.clone(), Source::Environment);
         }
     }
@@ -249,33 +264,44 @@ fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     })
 }
 
-fn read_secret(raw: &mut Raw) -> Result<(), Error> {
-    let Some(path) = raw.get("client-secret-file").map(str::to_owned) else { return Ok(()) };
-    match std::fs::read_to_string(&path) {
-        Ok(secret) => {
-            raw.offer("client-secret", secret, Source::File);
-            Ok(())
+/// Secrets that lie in files, by the input that names the file.
+fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
+    for (input, holds) in [("client-secret-file", "client-secret"), ("certificate-file", "certificate")] {
+        let Some(path) = raw.get(input).map(str::to_owned) else { continue };
+        let ambient = raw.is_ambient(input);
+        let source = if ambient { Source::Environment } else { Source::File };
+        match std::fs::read_to_string(&path) {
+            Ok(secret) => raw.prefer(holds, secret, source),
+            // Other tools' variable, perhaps in a form of theirs: it matters only if it is chosen.
+            Err(error) if ambient => tracing::debug!(input, %error, "the file could not be read"),
+            Err(error) => return Err(problem(input, format!("{path} could not be read: {error}"))),
         }
-        Err(error) => Err(Error::Inputs(vec![Problem {
-            input: "client-secret-file".to_owned(),
-            message: format!("{path} could not be read: {error}"),
-            help: String::new(),
-        }])),
     }
+    Ok(())
 }
 
-fn read_certificates(raw: &Raw) -> Result<Option<Vec<u8>>, Error> {
-    let Some(path) = raw.get("ca-file") else { return Ok(None) };
-    std::fs::read(path)
-        .map(Some)
-        .map_err(|error| Error::Network(NetworkError::Certificates(format!("{path}: {error}"))))
+/// The certificates of `ca-file` and of the agent, one after the other
+/// (tasklib node/task.ts getHttpCertConfiguration).
+fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Option<Vec<u8>>, Error> {
+    let paths = raw.get("ca-file").into_iter().chain(variables.get("AGENT_CAINFO"));
+    let mut certificates: Option<Vec<u8>> = None;
+    for path in paths {
+        let pem = std::fs::read(path)
+            .map_err(|error| Error::Network(NetworkError::Certificates(format!("{path}: {error}"))))?;
+        let all = certificates.get_or_insert_default();
+        all.extend(pem);
+        all.push(b'\n');
+    }
+    Ok(certificates)
 }
 
 /// Everything but what looks like a secret: a check needs its tools, not our keys.
 fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
-        ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH"].iter().any(|part| name.contains(part))
+        ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH", "CREDS", "PRINCIPALKEY"]
+            .iter()
+            .any(|part| name.contains(part))
     };
     let kept = environment.iter().filter(|(name, _)| !is_secret(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()

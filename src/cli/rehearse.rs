@@ -77,7 +77,7 @@ fn context(
 ) -> Result<Context, Error> {
     let mut context = Context::new(raw, matches, cancelled)?;
     let certificates = std::fs::read(&ready.ca_file)?;
-    context.network = Network { certificates: Some(certificates), local: true };
+    context.network = Network { certificates: Some(certificates), local: true, ..Network::default() };
     Ok(context)
 }
 

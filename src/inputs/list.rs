@@ -118,6 +118,42 @@ pub const INPUTS: &[Input] = &[
     ),
     azure("client-secret", Kind::Secret, "its secret", "AZURE_CLIENT_SECRET"),
     input("client-secret-file", Kind::Path, For::Azure, "a file that holds the secret"),
+    azure(
+        "certificate-file",
+        Kind::Path,
+        "a PEM file with the application's certificate and its RSA key, instead of a secret",
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+    ),
+    azure(
+        "federated-token-file",
+        Kind::Path,
+        "a file that something else keeps filled with a fresh federated token, instead of a secret",
+        "AZURE_FEDERATED_TOKEN_FILE",
+    ),
+    input(
+        "creds",
+        Kind::Secret,
+        For::Azure,
+        "the JSON of Azure/login: application, secret, tenant, subscription",
+    ),
+    input(
+        "azure-subscription",
+        Kind::Text,
+        For::Azure,
+        "the service connection of Azure Pipelines to sign in with (in a script: its id)",
+    ),
+    input(
+        "auth",
+        Kind::Text,
+        For::Azure,
+        "how to sign in: github-oidc, azure-pipelines, client-secret, certificate, federated-token-file, azure-cli or managed-identity; found by what is given if not said",
+    ),
+    input(
+        "audience",
+        Kind::Text,
+        For::Azure,
+        "for whom GitHub writes its OIDC token (default: the cloud's token exchange)",
+    ),
     input(
         "environment",
         Kind::Text,

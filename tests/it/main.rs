@@ -8,5 +8,6 @@ mod memory;
 mod rehearse;
 mod server;
 mod service;
+mod sign_in;
 mod trouble;
 mod walls;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name. What is not listed may name no other room.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("artifact", &["names"]),
     ("azure", &["http", "names", "secret"]),
     ("checks", &["names", "secret"]),
@@ -16,6 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("release", &["plan", "facts", "azure", "checks", "http", "names"]),
     ("report", &["release", "checks", "text"]),
     ("host", &["report", "release", "checks", "artifact", "secret", "text"]),
+    ("http", &["secret"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
     ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),
     (
