@@ -1,0 +1,142 @@
+//! The invariants of the table, over random courses through it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Every event there is.
+const EVENTS: [Event; 26] = [
+    Event::Began(Start::Deploy),
+    Event::Began(Start::CheckStaging),
+    Event::Began(Start::CheckProduction),
+    Event::Began(Start::RollBack),
+    Event::PlanRefused,
+    Event::NothingToRollBack,
+    Event::Deployed,
+    Event::DeployFailed,
+    Event::StagingPassed,
+    Event::StagingPassedAndStop,
+    Event::StagingFailed,
+    Event::SwapEnded(Claim::Finished),
+    Event::SwapEnded(Claim::Failed),
+    Event::SwapEnded(Claim::Unclear),
+    Event::Observed(Serving::New),
+    Event::Observed(Serving::Old),
+    Event::Observed(Serving::Other),
+    Event::Observed(Serving::Unknown),
+    Event::ProductionPassed,
+    Event::ProductionFailed,
+    Event::OtherSlotGood,
+    Event::OtherSlotBad,
+    Event::RollbackPassed,
+    Event::RollbackFailed,
+    Event::Cancelled,
+    Event::Cancelled,
+];
+
+/// The course that a sequence of events takes; illegal ones are passed over, as
+/// the loop would never produce them.
+fn course(choices: &[usize]) -> Vec<(Phase, Event, Phase)> {
+    let mut phase = Phase::Planned;
+    let mut steps = Vec::new();
+    for choice in choices {
+        let legal: Vec<Event> = EVENTS.iter().copied().filter(|event| next(phase, *event).is_ok()).collect();
+        if legal.is_empty() {
+            break;
+        }
+        let event = legal[choice % legal.len()];
+        let after = next(phase, event).expect("it was just found legal");
+        steps.push((phase, event, after));
+        phase = after;
+    }
+    steps
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn every_course_ends_soon(choices in prop::collection::vec(0_usize..26, 30)) {
+        let steps = course(&choices);
+        let last = steps.last().expect("Planned has rows").2;
+        prop_assert!(last.outcome().is_some(), "still in {last:?}");
+        prop_assert!(steps.len() < 20);
+    }
+
+    /// Invariants 1 and 3: production changes by at most one swap and one undo, and
+    /// the call after either is a read.
+    #[test]
+    fn a_swap_goes_out_once_each_way_and_is_followed_by_a_read(
+        choices in prop::collection::vec(0_usize..26, 30),
+    ) {
+        let steps = course(&choices);
+        for way in [Phase::Swapping, Phase::RollingBack] {
+            prop_assert!(steps.iter().filter(|(_, _, after)| *after == way).count() <= 1);
+        }
+        for (before, _, after) in &steps {
+            if matches!(before, Phase::Swapping | Phase::RollingBack) {
+                prop_assert!(matches!(after, Phase::Observing(_) | Phase::Leaving));
+            }
+        }
+    }
+
+    /// Invariant 2.
+    #[test]
+    fn no_swap_before_staging_passed(choices in prop::collection::vec(0_usize..26, 30)) {
+        for (before, event, after) in course(&choices) {
+            if after == Phase::Swapping {
+                prop_assert_eq!((before, event), (Phase::CheckingStaging, Event::StagingPassed));
+            }
+        }
+    }
+
+    /// Invariants 4 and 5: going back is preceded by a read that says the new build
+    /// serves, and by a good look at the other slot.
+    #[test]
+    fn going_back_looks_first(choices in prop::collection::vec(0_usize..26, 30)) {
+        let steps = course(&choices);
+        for (position, (before, event, after)) in steps.iter().enumerate() {
+            if *after == Phase::RollingBack {
+                prop_assert_eq!((*before, *event), (Phase::LookingAtOtherSlot, Event::OtherSlotGood));
+                prop_assert_eq!(steps[position - 1].1, Event::Observed(Serving::New));
+            }
+        }
+    }
+
+    /// Invariant 6: an outcome that names a build rests on a read or a proof of it.
+    #[test]
+    fn an_outcome_rests_on_what_was_read(choices in prop::collection::vec(0_usize..26, 30)) {
+        let steps = course(&choices);
+        let outcome = steps.last().and_then(|(_, _, after)| after.outcome()).expect("it ends");
+        let swapped = steps.iter().any(|(phase, ..)| *phase == Phase::Swapping);
+        let said = |event: Event| steps.iter().any(|step| step.1 == event);
+        match outcome {
+            Outcome::Released => {
+                prop_assert!(said(Event::ProductionPassed));
+                prop_assert_eq!(steps.last().map(|step| step.1), Some(Event::Observed(Serving::New)));
+            }
+            Outcome::RolledBack => {
+                prop_assert!(said(Event::Observed(Serving::Old)) && said(Event::RollbackPassed));
+            }
+            Outcome::Refused => prop_assert!(!swapped || said(Event::Observed(Serving::Old))),
+            Outcome::Staged => prop_assert!(!swapped && said(Event::StagingPassedAndStop)),
+            Outcome::NothingToDo => prop_assert!(!swapped),
+            Outcome::Stuck => {}
+        }
+    }
+
+    /// Invariant 8: there is always a row for being cancelled, until it is over.
+    #[test]
+    fn every_phase_can_be_cancelled(choices in prop::collection::vec(0_usize..26, 0..30)) {
+        for (phase, ..) in course(&choices) {
+            prop_assert!(next(phase, Event::Cancelled).is_ok());
+        }
+    }
+}
+
+#[test]
+fn an_ended_release_refuses_every_event() {
+    for event in EVENTS {
+        assert!(next(Phase::Ended(Outcome::Released), event).is_err());
+    }
+}
