@@ -89,8 +89,6 @@ pub struct Release<'a> {
     pub plan: &'a Plan,
     /// The package, where one is deployed.
     pub package: Option<&'a Package>,
-    /// Ids of the workers.
-    pub instances: Vec<String>,
     /// The environment of `run:` checks.
     pub environment: Vec<(String, String)>,
     /// Becomes true when the run is asked to stop.

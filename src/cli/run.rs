@@ -88,7 +88,6 @@ async fn carry_out(
         facts: &facts,
         plan: &plan,
         package: package.as_ref(),
-        instances: facts.production.instances.clone(),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
         progress: &progress,

@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Staging: every instance answers, then the checks.
 pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
-    let target = target(release, slot, id);
+    let target = target(release, slot, id).await;
     if !ready(release, &target, release.config.limits.ready, journal).await {
         return false;
     }
@@ -43,7 +43,7 @@ pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mu
 /// Production: every instance answers, then the checks, again and again for the
 /// asked time.
 pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
-    let target = target(release, &release.facts.production, id);
+    let target = target(release, &release.facts.production, id).await;
     if !ready(release, &target, release.config.limits.ready, journal).await {
         return false;
     }
@@ -60,7 +60,7 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
 /// The slot where the old build lies: going back to it must not make things worse.
 pub async fn other_slot(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
-    let target = target(release, slot, None);
+    let target = target(release, slot, None).await;
     let limit = LOOK.min(release.config.limits.ready);
     let good = ready(release, &target, limit, journal).await;
     if !good {
@@ -75,7 +75,7 @@ pub async fn other_slot(release: &Release<'_>, journal: &mut Journal<'_>) -> boo
 /// Production after the rollback: the old build answers on every instance. The
 /// checks of the new build are not asked of it.
 pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
-    let target = target(release, &release.facts.production, None);
+    let target = target(release, &release.facts.production, None).await;
     ready(release, &target, release.config.limits.ready, journal).await
 }
 
@@ -135,12 +135,16 @@ fn checks_for(release: &Release<'_>, slot: &SlotName) -> Vec<Check> {
     if given.is_empty() { vec![Check::answers_below_500("/")] } else { given }
 }
 
-fn target(release: &Release<'_>, slot: &SlotFacts, id: Option<&ReleaseId>) -> Target {
+/// The slot with the instances it has now: a plan may have been scaled, and a slot
+/// that was never started had none when the facts were read.
+async fn target(release: &Release<'_>, slot: &SlotFacts, id: Option<&ReleaseId>) -> Target {
+    let now = release.azure.instances(release.path, &slot.slot).await;
+    let instances = now.ok().filter(|names| !names.is_empty()).unwrap_or_else(|| slot.instances.clone());
     Target {
         base_url: slot.url.clone(),
         slot: slot.slot.clone(),
         release_id: id.cloned(),
-        instances: release.instances.clone(),
+        instances,
         environment: release.environment.clone(),
         working_directory: None,
     }

@@ -111,7 +111,8 @@ pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<
     let package = release.package.ok_or(DeployError::NoPackage)?;
     let slot = release.facts.staging.as_ref();
     let host = slot.and_then(|slot| slot.scm_host.as_deref());
-    let scm = facts::scm(release.azure, host, release.instances.first().map(String::as_str))?;
+    let instance = slot.and_then(|slot| slot.instances.first()).map(String::as_str);
+    let scm = facts::scm(release.azure, host, instance)?;
     let known = known_before(release, &scm).await?;
     let limit = release.config.limits.deploy;
     journal.add(Event::Waiting { what: "the upload and the deployment".to_owned(), limit });

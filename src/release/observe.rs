@@ -142,7 +142,7 @@ async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build), S
         tokio::join!(release.azure.site(release.path, slot), release.azure.web_config(release.path, slot));
     let site = site.map_err(|error| error.to_string())?;
     let config = config.unwrap_or_default();
-    let instance = release.instances.first().map(String::as_str);
+    let instance = release.facts.production.instances.first().map(String::as_str);
     let served = facts::read_build(release.azure, &site, &config, instance).await;
     Ok((site, served.build))
 }
