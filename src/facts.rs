@@ -6,7 +6,7 @@
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::azure::model::{Site, SlotSwapStatus, WebConfig};
+use crate::azure::model::{DeploymentRecord, Site, SlotSwapStatus, WebConfig};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
 
@@ -187,7 +187,7 @@ async fn slot_facts(
     // Without the right to list instances a single unpinned probe has to do.
     let instances = instances.unwrap_or_default();
     let Served { build, note, since } =
-        read_build(azure, site, &config, instances.first().map(String::as_str)).await;
+        read_served(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;
     let url = Url::parse(&format!("https://{}/", properties.default_host_name))
         .map_err(|error| AzureError::shape(format!("find the host of {slot}"), error))?;
@@ -228,54 +228,68 @@ pub fn scm(azure: &ResourceManager, host: Option<&str>, instance: Option<&str>) 
 }
 
 /// What a slot serves, and what is known of it.
-#[derive(Debug, Clone)]
-pub struct Served {
-    /// The build.
-    pub build: Build,
-    /// What Slotway wrote beside it.
-    pub note: Option<Note>,
-    /// When its deployment ended.
-    pub since: Option<String>,
+struct Served {
+    build: Build,
+    note: Option<Note>,
+    since: Option<String>,
 }
 
-impl Served {
-    fn bare(build: Build) -> Self {
-        Self { build, note: None, since: None }
-    }
-}
-
-/// Which build a slot serves, and what was noted beside it.
+/// Which build a slot serves.
 pub async fn read_build(
     azure: &ResourceManager,
     site: &Site,
     config: &WebConfig,
     instance: Option<&str>,
-) -> Served {
+) -> Build {
     if let Some(image) = config.image() {
-        return Served::bare(Build::Image(image.to_owned()));
+        return Build::Image(image.to_owned());
     }
-    active_deployment(azure, site.scm_host(), instance)
-        .await
-        .unwrap_or_else(|error| Served::bare(Build::Unreadable(error.to_string())))
+    let active = match scm(azure, site.scm_host(), instance) {
+        Ok(scm) => active_deployment(&scm).await,
+        Err(error) => Err(error),
+    };
+    active.map_or_else(|error| Build::Unreadable(error.to_string()), |active| build_of(active.as_ref()))
 }
 
-async fn active_deployment(
+/// Which build a slot serves, since when, and what was noted beside it.
+async fn read_served(
     azure: &ResourceManager,
-    host: Option<&str>,
+    site: &Site,
+    config: &WebConfig,
     instance: Option<&str>,
-) -> Result<Served, AzureError> {
-    let scm = scm(azure, host, instance)?;
-    let records = scm.deployments().await?;
-    let Some(active) = records.into_iter().find(|record| record.active) else {
-        return Ok(Served::bare(Build::Nothing));
+) -> Served {
+    let bare = |build| Served { build, note: None, since: None };
+    if let Some(image) = config.image() {
+        return bare(Build::Image(image.to_owned()));
+    }
+    let read = async {
+        let scm = scm(azure, site.scm_host(), instance)?;
+        let active = active_deployment(&scm).await?;
+        Ok::<_, AzureError>((scm, active))
     };
-    let id =
-        ReleaseId::new(&active.id).map_err(|error| AzureError::shape("read the active deployment", error))?;
+    let (scm, active) = match read.await {
+        Ok(read) => read,
+        Err(error) => return bare(Build::Unreadable(error.to_string())),
+    };
+    let build = build_of(active.as_ref());
+    let (Some(active), Some(id)) = (active, build.release_id()) else { return bare(build) };
     // A note is a comfort: its absence, or garbage in its place, changes nothing.
     let text = scm.read_note(id.as_str()).await.ok().flatten();
-    let note =
-        text.and_then(|text| serde_json::from_str::<Note>(&text).ok()).filter(|note| note.release_id == id);
-    Ok(Served { build: Build::Deployment(id), note, since: active.end_time.or(active.received_time) })
+    let note = text.and_then(|text| serde_json::from_str::<Note>(&text).ok());
+    let note = note.filter(|note| note.release_id == *id);
+    Served { note, since: active.end_time.or(active.received_time), build }
+}
+
+async fn active_deployment(scm: &Scm) -> Result<Option<DeploymentRecord>, AzureError> {
+    Ok(scm.deployments().await?.into_iter().find(|record| record.active))
+}
+
+fn build_of(active: Option<&DeploymentRecord>) -> Build {
+    let Some(record) = active else { return Build::Nothing };
+    match ReleaseId::new(&record.id) {
+        Ok(id) => Build::Deployment(id),
+        Err(error) => Build::Unreadable(error.to_string()),
+    }
 }
 
 async fn tier(azure: &ResourceManager, site: &Site) -> Option<String> {

@@ -153,7 +153,9 @@ fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Ref
         } else {
             None
         };
-        if let Some(condition) = condition {
+        // Production that is down must not block what repairs it, nor what does not touch it.
+        let matters = slot == staging.slot || matches!(order.verb, Verb::Release | Verb::Swap);
+        if let Some(condition) = condition.filter(|_| matters) {
             refusals.push(Refusal::NotRunning { slot: slot.clone(), condition: condition.to_owned() });
         }
         if let Some(with) = &side.prepared_with {
@@ -228,15 +230,24 @@ fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<
         return vec![Refusal::NothingToSwap { why: facts.production.build.to_string() }];
     };
     match (wanted_before(order, facts), &staging.build) {
-        (None, _) if order.release.is_none() => vec![Refusal::ReleaseUnknown],
+        (None, _) => vec![Refusal::ReleaseUnknown],
+        (_, Build::Nothing) => vec![Refusal::NothingToSwap { why: Build::Nothing.to_string() }],
         (_, Build::Unreadable(why)) => {
             vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
         }
-        (Some(wanted), serves) if serves.to_string() != wanted => {
+        (Some(wanted), serves) if !serves.to_string().eq_ignore_ascii_case(&wanted) => {
             vec![Refusal::PreviousIsGone { release, wanted, serves: serves.to_string() }]
         }
         _ => Vec::new(),
     }
+}
+
+/// The build to go back to from a release that is live. Whatever lies in the other
+/// slot is not taken for it: it may be anybody's.
+fn before(order: &Order, facts: &Facts) -> Build {
+    let id = wanted_before(order, facts).and_then(|id| ReleaseId::new(id).ok());
+    let unknown = || Build::Unreadable("nothing tells which build was before".to_owned());
+    id.map_or_else(unknown, Build::Deployment)
 }
 
 /// The build that a rollback should bring back, where anybody has said it.
@@ -282,9 +293,9 @@ fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
             Verb::Swap if !live => serving(staging),
             Verb::Swap | Verb::Rollback => serving(&facts.production),
         },
-        old: if going_back { staging.build.clone() } else { facts.production.build.clone() },
+        old: if going_back { before(order, facts) } else { facts.production.build.clone() },
         steps: steps(start, order, staging),
-        warnings: warnings(order, facts),
+        warnings: warnings(facts),
     }
 }
 
@@ -308,18 +319,13 @@ fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     }
 }
 
-fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
+fn warnings(facts: &Facts) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Build::Unreadable(why) = &facts.production.build {
         warnings.push(format!("which build production serves could not be read: {why}"));
     }
     if facts.tier.is_none() {
         warnings.push("the App Service plan could not be read; whether it has slots is not known".to_owned());
-    }
-    if order.verb == Verb::Rollback && wanted_before(order, facts).is_none() {
-        warnings.push(
-            "nothing tells which build was before; the one in the other slot is taken for it".to_owned(),
-        );
     }
     if facts.production.instances.is_empty() {
         warnings.push("the instances could not be listed; one unpinned request stands for all".to_owned());

@@ -21,7 +21,7 @@ use crate::checks::file::ConfigFile;
 use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
 use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
-use crate::facts::{Build, Facts};
+use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
@@ -30,6 +30,10 @@ use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.
 const LAST_READ: Duration = Duration::from_millis(1500);
+/// How long the watch may wait for answers that are still out; it limits each request itself.
+const WATCH_ANSWERS: Duration = Duration::from_secs(90);
+/// The same for a cancelled run.
+const WATCH_ENDS: Duration = Duration::from_millis(300);
 /// How long Azure is read after a swap's end until it says what production serves.
 const READ_BACK: Duration = Duration::from_secs(120);
 
@@ -101,33 +105,28 @@ pub struct Release<'a> {
 struct State {
     before: Before,
     release: Option<ReleaseId>,
-    /// What the last swap's answer claimed.
-    claim: Claim,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
 }
 
 impl State {
     fn new(release: &Release<'_>) -> Self {
-        let unknown = || Build::Unreadable("there is no such slot".to_owned());
         let production = &release.facts.production;
         let staging = release.facts.staging.as_ref();
-        let staging_build = staging.map_or_else(unknown, |slot| slot.build.clone());
-        let staging_content = staging.and_then(|slot| slot.content_id.clone());
+        let old = release.plan.old.clone();
         // A plan that begins in production finds the new build there already.
         let swapped = matches!(release.plan.start, Start::CheckProduction | Start::RollBack);
-        let (old, new) = if swapped {
-            (staging_build, production.build.clone())
-        } else {
-            (production.build.clone(), staging_build)
-        };
-        let (old_content, new_content) = if swapped {
-            (staging_content, production.content_id.clone())
-        } else {
-            (production.content_id.clone(), staging_content)
-        };
+        let (new_side, old_side) =
+            if swapped { (Some(production), staging) } else { (staging, Some(production)) };
+        let unknown = || Build::Unreadable("there is no such slot".to_owned());
+        let new = new_side.map_or_else(unknown, |slot| slot.build.clone());
+        let content = |slot: Option<&SlotFacts>| slot.and_then(|slot| slot.content_id.clone());
+        let new_content = content(new_side);
+        // The content beside the new build is the old one only if the build says so.
+        let is_old = old_side.is_some_and(|slot| !swapped || slot.build.is(&old));
+        let old_content = content(old_side).filter(|_| is_old);
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), claim: Claim::Unclear, watch: None, last: None }
+        Self { before, release: release.plan.release.clone(), watch: None, last: None }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -159,7 +158,11 @@ pub async fn run(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Out
         event = step(release, &mut state, phase, journal).await;
     };
     if let Some(watch) = state.watch.take() {
-        journal.add(Event::Watched(Box::new(watch.stop().await)));
+        // A cancelled run has no time for answers that are still out.
+        let limit = if *release.cancelled.borrow() { WATCH_ENDS } else { WATCH_ANSWERS };
+        if let Ok(report) = tokio::time::timeout(limit, watch.stop()).await {
+            journal.add(Event::Watched(Box::new(report)));
+        }
     }
     let (production, staging) = last_seen(release, &state);
     journal.add(Event::Ended { outcome, production, staging });
@@ -195,7 +198,7 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
         Phase::CheckingStaging => check_staging(release, state, journal).await,
         Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
         Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
-        Phase::Observing(direction) => observe_swap(release, state, direction, journal).await,
+        Phase::Observing(direction, claim) => observe_swap(release, state, direction, claim, journal).await,
         Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
         Phase::LookingBack => look_back(release, state, journal).await,
         Phase::CheckingProduction => {
@@ -206,7 +209,7 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
             }
         }
         Phase::LookingAtOtherSlot => {
-            if check::other_slot(release, journal).await {
+            if check::other_slot(release, &state.before, journal).await {
                 Step::OtherSlotGood
             } else {
                 Step::OtherSlotBad
@@ -267,7 +270,6 @@ async fn swap(
     if let Some((cause, help)) = ending.trouble {
         journal.fail(cause, help);
     }
-    state.claim = ending.claim;
     Step::SwapEnded(ending.claim)
 }
 
@@ -275,6 +277,7 @@ async fn observe_swap(
     release: &Release<'_>,
     state: &mut State,
     direction: Direction,
+    claim: Claim,
     journal: &mut Journal<'_>,
 ) -> Step {
     let wanted = match direction {
@@ -283,7 +286,7 @@ async fn observe_swap(
     };
     // A swap that claims to have ended well is given time to show; a failed one
     // shows what it left at once.
-    let claimed_well = state.claim == Claim::Finished;
+    let claimed_well = claim == Claim::Finished;
     let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
     let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
     state.mark(WatchPhase::After);
@@ -293,6 +296,11 @@ async fn observe_swap(
             format!("the swap was reported to be done, but production serves {}", words(serving)),
             vec!["look at both slots: slotway status".to_owned()],
         );
+    } else if claim == Claim::Unclear && serving == Serving::Old {
+        journal.fail(
+            "the swap may still happen: nobody can say whether it was carried out",
+            vec!["look at both slots until one of them tells: slotway status".to_owned()],
+        );
     }
     Step::Observed(serving)
 }
@@ -300,9 +308,7 @@ async fn observe_swap(
 async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
     let observation = observe::observe(release, &state.before, None, READ_BACK).await;
     // The swap back must be told from the one before it.
-    if let Ok(site) = release.azure.site(release.path, &SlotName::production()).await {
-        state.before.last_swap = site.properties.slot_swap_status;
-    }
+    state.before.last_swap.clone_from(&observation.last_swap);
     let serving = note(state, observation, journal);
     if matches!(serving, Serving::Other | Serving::Unknown) {
         journal.fail(
@@ -323,7 +329,8 @@ async fn confirm(
     let wanted = if outcome == Outcome::Released { Serving::New } else { Serving::Old };
     let observation = observe::observe(release, &state.before, None, CONFIRMING).await;
     let serving = note(state, observation, journal);
-    if serving != wanted && serving != Serving::Unknown {
+    let refused_unread = outcome == Outcome::Refused && serving == Serving::Unknown;
+    if serving != wanted && !refused_unread {
         journal.fail(
             format!("at the end production was found to serve {}", words(serving)),
             vec!["look at both slots: slotway status".to_owned()],

@@ -184,8 +184,13 @@ impl WebConfig {
     /// The container image that this slot runs, if it runs one.
     pub fn image(&self) -> Option<&str> {
         [&self.linux_fx_version, &self.windows_fx_version].into_iter().find_map(|version| {
-            let (kind, image) = version.split_once('|')?;
-            kind.eq_ignore_ascii_case("DOCKER").then_some(image)
+            let (kind, image) = version.split_once('|').unwrap_or((version, ""));
+            match kind.to_ascii_uppercase().as_str() {
+                "DOCKER" => Some(image),
+                // Several containers, described elsewhere: no single image, and no code either.
+                "COMPOSE" | "SITECONTAINERS" => Some(version.as_str()),
+                _ => None,
+            }
         })
     }
 }

@@ -182,7 +182,7 @@ fn percent(phase: Phase) -> u8 {
         Phase::Deploying => 10,
         Phase::CheckingStaging => 40,
         Phase::Swapping => 60,
-        Phase::Observing(_) => 75,
+        Phase::Observing(..) => 75,
         Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
         Phase::RollingBack => 85,
         Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,

@@ -109,8 +109,8 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
-    /// Neither the caller nor a record says what is to be taken back.
-    #[error("nothing tells whether production serves a release that should be taken back")]
+    /// Neither the caller nor a record says which build was before.
+    #[error("nothing tells which build production served before the release that it serves now")]
     ReleaseUnknown,
     /// The version before is gone.
     #[error("the version before {release} was {wanted}, and staging now serves {serves}")]
@@ -152,7 +152,7 @@ impl Refusal {
             Self::ScmUnreadable { .. } => {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }
-            Self::ReleaseUnknown => "give release-id, as slotway deploy or slotway status prints it",
+            Self::ReleaseUnknown => "give previous-build, if the slot serves it: slotway status shows both",
             Self::PreviousIsGone { .. } => {
                 "release the earlier package again: instant rollback ends with the next deployment to staging"
             }

@@ -10,19 +10,20 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::journal::{Event, Journal};
-use super::observe::Before;
+use super::machine::Serving;
+use super::observe::{self, Before};
 use super::{Progress, Release};
 use crate::azure::credential::ENOUGH_TIME_LEFT;
 use crate::checks::prove;
 use crate::checks::ready::{InstanceReady, ReadySettings, wait_ready};
 use crate::checks::run::{CheckOutcome, Target, deciding_verdict, run_all};
-use crate::checks::spec::Check;
+use crate::checks::spec::{Action, Check};
 use crate::checks::verdict::{Verdict, worst};
 use crate::facts::{self, Build, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
-/// How long the slot that is gone back to is given to answer: it ran a minute ago.
-const LOOK: Duration = Duration::from_secs(60);
+/// How long both slots are read before the swap back.
+const READ: Duration = Duration::from_secs(30);
 
 /// Staging: every instance answers, then the checks.
 pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
@@ -49,7 +50,11 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
     }
     let limit = release.config.limits.checks;
     journal.add(Event::Waiting { what: "the checks of production".to_owned(), limit });
-    let checks = checks_for(release, &target.slot);
+    let mut checks = checks_for(release, &target.slot);
+    // Commands that passed are not run again: what is kept up for a time are requests.
+    if !checks.iter().any(|check| matches!(check.action, Action::Request(_))) {
+        checks.push(Check::answers_below_500("/"));
+    }
     let progress = |progress| (release.progress)(Progress::Checking(progress));
     let soak = &release.config.production;
     let client = release.azure.http().client();
@@ -57,19 +62,29 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
     judge(&target, outcomes, journal)
 }
 
-/// The slot where the old build lies: going back to it must not make things worse.
-pub async fn other_slot(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
+/// The slot where the old build should lie: going back to it must not make things
+/// worse. Its instances restarted at the switch, so they get the time that a start may
+/// take (arm-app-service §7, 6); last of all both slots are read once more, for somebody
+/// may have deployed there since.
+pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, None).await;
-    let limit = LOOK.min(release.config.limits.ready);
-    let good = ready(release, &target, limit, journal).await;
-    if !good {
-        journal.fail(
-            format!("{} is bad too, so going back there would not help", slot.slot),
-            vec!["decide by hand: fix forward, or swap back with: az webapp deployment slot swap".to_owned()],
-        );
+    let by_hand = "decide by hand: fix forward, or swap back with: az webapp deployment slot swap";
+    if !ready(release, &target, release.config.limits.ready, journal).await {
+        let cause = format!("{} is bad too, so going back there would not help", slot.slot);
+        journal.fail(cause, vec![by_hand.to_owned()]);
+        return false;
     }
-    good
+    let now = observe::observe(release, before, None, READ).await;
+    if now.serving == Serving::New && now.staging_serves == Serving::Old {
+        return true;
+    }
+    let cause = format!(
+        "{} serves {}, not the build from before ({}), so it is not swapped in",
+        slot.slot, now.staging, before.old
+    );
+    journal.fail(cause, vec![by_hand.to_owned()]);
+    false
 }
 
 /// Production after the rollback: the old build answers on every instance. The
@@ -104,11 +119,14 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
     }
     let comparable =
         ![&production.build, &before.old].iter().any(|build| matches!(build, Build::Unreadable(_)));
-    if release.plan.swaps && comparable && !production.build.is(&before.old) {
+    if comparable && !production.build.is(&before.old) {
         return Err(format!(
             "production serves {}, and served {} when this began: somebody else was at work",
             production.build, before.old
         ));
+    }
+    if release.plan.swaps && !comparable && production.content_id.is_none() {
+        return Err("nothing tells which build production serves, so no swap could be verified".to_owned());
     }
     for slot in [&production, &staging] {
         if let Some(with) = &slot.prepared_with {

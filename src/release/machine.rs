@@ -29,8 +29,9 @@ pub enum Phase {
     CheckingStaging,
     /// The one swap request is out.
     Swapping,
-    /// Azure is read until it says which build production serves.
-    Observing(Direction),
+    /// Azure is read until it says which build production serves; what the swap's
+    /// answer claimed decides what seeing the old build means.
+    Observing(Direction, Claim),
     /// Production is proven.
     CheckingProduction,
     /// Production failed: before anything is undone, Azure is read.
@@ -165,10 +166,14 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::CheckingStaging, E::StagingFailed | E::Cancelled) => P::Confirming(Outcome::Refused),
 
         // Whatever a swap's answer claims, the next call is a read.
-        (P::Swapping, E::SwapEnded(_)) => P::Observing(Direction::Forward),
-        (P::Observing(Direction::Forward), E::Observed(Serving::New)) => P::CheckingProduction,
-        (P::Observing(Direction::Forward), E::Observed(Serving::Old)) => P::Ended(Outcome::Refused),
-        (P::Observing(_), E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
+        (P::Swapping, E::SwapEnded(claim)) => P::Observing(Direction::Forward, claim),
+        (P::Observing(Direction::Forward, _), E::Observed(Serving::New)) => P::CheckingProduction,
+        // Only a swap that was refused, or failed, cannot happen any more.
+        (P::Observing(Direction::Forward, Claim::Failed), E::Observed(Serving::Old)) => {
+            P::Ended(Outcome::Refused)
+        }
+        (P::Observing(Direction::Forward, _), E::Observed(Serving::Old)) => P::Ended(Outcome::Stuck),
+        (P::Observing(..), E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
 
         (P::CheckingProduction, E::ProductionPassed) => P::Confirming(Outcome::Released),
         (P::CheckingProduction, E::ProductionFailed) => P::LookingBack,
@@ -182,9 +187,9 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::LookingAtOtherSlot, E::OtherSlotBad) => P::Ended(Outcome::Stuck),
         (P::LookingBack | P::LookingAtOtherSlot, E::Cancelled) => P::Ended(Outcome::Stuck),
 
-        (P::RollingBack, E::SwapEnded(_)) => P::Observing(Direction::Back),
-        (P::Observing(Direction::Back), E::Observed(Serving::Old)) => P::CheckingRollback,
-        (P::Observing(Direction::Back), E::Observed(Serving::New)) => P::Ended(Outcome::Stuck),
+        (P::RollingBack, E::SwapEnded(claim)) => P::Observing(Direction::Back, claim),
+        (P::Observing(Direction::Back, _), E::Observed(Serving::Old)) => P::CheckingRollback,
+        (P::Observing(Direction::Back, _), E::Observed(Serving::New)) => P::Ended(Outcome::Stuck),
 
         (P::CheckingRollback, E::RollbackPassed) => P::Confirming(Outcome::RolledBack),
         (P::CheckingRollback, E::RollbackFailed | E::Cancelled) => P::Ended(Outcome::Stuck),
@@ -197,7 +202,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Confirming(_), E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         // A swap under way cannot be called back: say what is seen, and that it may move.
-        (P::Swapping | P::RollingBack | P::Observing(_), E::Cancelled) => P::Leaving,
+        (P::Swapping | P::RollingBack | P::Observing(..), E::Cancelled) => P::Leaving,
         (P::Leaving, E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         (phase, event) => return Err(IllegalEvent { phase, event }),
@@ -220,8 +225,8 @@ impl Phase {
             Self::Deploying => "deploy",
             Self::CheckingStaging => "check staging",
             Self::Swapping => "swap",
-            Self::Observing(Direction::Forward) => "verify the swap",
-            Self::Observing(Direction::Back) => "verify the rollback",
+            Self::Observing(Direction::Forward, _) => "verify the swap",
+            Self::Observing(Direction::Back, _) => "verify the rollback",
             Self::CheckingProduction => "check production",
             Self::LookingBack => "look before rolling back",
             Self::LookingAtOtherSlot => "look at the other slot",

@@ -16,6 +16,8 @@ use crate::names::SlotName;
 /// Pause between two reads.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long an SCM site is waited for within one reading.
+const SCM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was read before production could change.
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ impl Before {
             Build::Unreadable(_) => None,
             build if build.is(&self.new) && !build.is(&self.old) => Some(Serving::New),
             build if build.is(&self.old) => Some(Serving::Old),
+            // It may be the one that could not be read before: the content id has to tell.
+            _ if self.has_unread() => None,
             _ => Some(Serving::Other),
         };
         match (by_build, self.by_content(content)) {
@@ -49,6 +53,10 @@ impl Before {
             (None, Some(content)) => content,
             _ => Serving::Unknown,
         }
+    }
+
+    fn has_unread(&self) -> bool {
+        [&self.old, &self.new].iter().any(|build| matches!(build, Build::Unreadable(_)))
     }
 
     /// Content ids tell only where both sides had one and they differ.
@@ -72,6 +80,10 @@ pub struct Observation {
     pub production: Build,
     /// What the other slot serves.
     pub staging: Build,
+    /// The same, compared with before.
+    pub staging_serves: Serving,
+    /// The last finished swap, as production has it.
+    pub last_swap: Option<SlotSwapStatus>,
     /// Whether an operation is still under way.
     pub busy: bool,
     /// Why something could not be read.
@@ -85,6 +97,8 @@ impl Observation {
             serving: Serving::Unknown,
             production: unread.clone(),
             staging: unread,
+            staging_serves: Serving::Unknown,
+            last_swap: None,
             busy: false,
             trouble: Some(trouble),
         }
@@ -101,15 +115,22 @@ pub async fn observe(
 ) -> Observation {
     let deadline = Instant::now() + settle;
     let mut pause = PAUSE;
+    let mut last = None;
     loop {
-        let observation = read_both(release, before).await;
-        let telling = match wanted {
-            Some(serving) => observation.serving == serving,
-            None => observation.serving != Serving::Unknown,
+        // A call's own patience must not outlast the wait.
+        let Ok(observation) = tokio::time::timeout_at(deadline, read_both(release, before)).await else {
+            let silent = || Observation::nothing("Azure did not answer in time".to_owned());
+            return last.unwrap_or_else(silent);
+        };
+        let telling = match (wanted, observation.serving) {
+            (_, Serving::Other) => true,
+            (Some(wanted), serving) => serving == wanted,
+            (None, serving) => serving != Serving::Unknown,
         };
         if telling && !observation.busy || Instant::now() + pause >= deadline {
             return observation;
         }
+        last = Some(observation);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -125,26 +146,37 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
         Err(trouble) => return Observation::nothing(trouble),
     };
     let serving = before.compare(&production, site.properties.deployment_id.as_deref());
-    let (busy_there, staging, trouble) = match staging {
-        Ok((slot, build)) => (slot.properties.in_progress_operation_id.is_some(), build, None),
-        Err(trouble) => (false, Build::Unreadable(trouble.clone()), Some(trouble)),
+    let last_swap = site.properties.slot_swap_status.clone();
+    let (busy_there, staging, staging_serves, trouble) = match staging {
+        Ok((slot, build)) => {
+            let serves = before.compare(&build, slot.properties.deployment_id.as_deref());
+            (slot.properties.in_progress_operation_id.is_some(), build, serves, None)
+        }
+        Err(trouble) => (false, Build::Unreadable(trouble.clone()), Serving::Unknown, Some(trouble)),
     };
     let trouble = trouble.or_else(|| match &production {
         Build::Unreadable(why) => Some(why.clone()),
         _ => None,
     });
     let busy = busy_there || site.properties.in_progress_operation_id.is_some();
-    Observation { serving, production, staging, busy, trouble }
+    Observation { serving, production, staging, staging_serves, last_swap, busy, trouble }
 }
 
+/// A slot and its build. ARM is waited for; the SCM site only shortly, for where it is
+/// silent ARM's content id tells as well.
 async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build), String> {
     let (site, config) =
         tokio::join!(release.azure.site(release.path, slot), release.azure.web_config(release.path, slot));
     let site = site.map_err(|error| error.to_string())?;
-    let config = config.unwrap_or_default();
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return Ok((site, Build::Unreadable(error.to_string()))),
+    };
     let instance = release.facts.production.instances.first().map(String::as_str);
-    let served = facts::read_build(release.azure, &site, &config, instance).await;
-    Ok((site, served.build))
+    let build = facts::read_build(release.azure, &site, &config, instance);
+    let silent = || Build::Unreadable("the SCM site did not answer in time".to_owned());
+    let build = tokio::time::timeout(SCM_PATIENCE, build).await.unwrap_or_else(|_| silent());
+    Ok((site, build))
 }
 
 #[cfg(test)]
@@ -173,6 +205,14 @@ mod tests {
         assert_eq!(before.compare(&deployment("old"), Some("site")), Serving::Old);
         assert_eq!(before.compare(&deployment("new"), Some("site")), Serving::Unknown);
         assert_eq!(before.compare(&deployment("third"), Some("site")), Serving::Other);
+    }
+
+    #[test]
+    fn a_build_that_could_not_be_read_before_is_no_stranger_now() {
+        let before = Before { old: Build::Unreadable("403".to_owned()), ..before() };
+        assert_eq!(before.compare(&deployment("old"), Some("site")), Serving::Old);
+        assert_eq!(before.compare(&deployment("old"), None), Serving::Unknown);
+        assert_eq!(before.compare(&deployment("new"), Some("site__1a2b")), Serving::New);
     }
 
     #[test]

@@ -20,8 +20,6 @@ use crate::names::SlotName;
 
 /// What every Azure client waits where the server says nothing (arm-app-service §6).
 const POLL_PAUSE: Duration = Duration::from_secs(15);
-/// Polls in a row that say nothing, before the operation is given up as a witness.
-const MOST_UNCLEAR_POLLS: u32 = 5;
 /// Pauses between looks at the site: often while a swap may be short.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOK: Duration = Duration::from_millis(800);
@@ -63,14 +61,17 @@ pub async fn swap(
             // 200 at once: done, seen for trivial swaps.
             Reading::Succeeded => Ending { claim: Claim::Finished, learnt: Learnt::Answer, trouble: None },
             Reading::Failed(refusal) => failed(Learnt::Answer, &refusal),
-            Reading::Unclear(reason) => Ending::unclear(reason),
+            // Accepted, in words that nobody understands: the site has to tell.
+            Reading::Unclear(reason) => {
+                let wait = Wait { release, direction, before, deadline: started + limit };
+                wait.for_the_site(wait.deadline, reason).await
+            }
         },
         Err(AzureError::Call { source: SendError::Unclear(why), doing }) => {
             // It may be under way: its end shows on the site, or does not come.
+            let quiet = started + release.config.limits.settle.min(limit);
             let wait = Wait { release, direction, before, deadline: started + limit };
-            let mut ending = wait.for_the_site_alone().await;
-            ending.trouble.get_or_insert((format!("could not {doing}: {why}"), Vec::new()));
-            ending
+            wait.for_the_site(quiet, format!("could not {doing}: {why}")).await
         }
         Err(error) => Ending {
             claim: Claim::Failed,
@@ -96,33 +97,29 @@ struct Wait<'a> {
 
 impl Wait<'_> {
     async fn until_the_end(&self, location: Option<Url>, retry_after: Option<Duration>) -> Ending {
+        let late = "the swap had not ended when its limit was over; it was not cancelled";
         let Some(location) = location else {
             // 202 without a place to ask: the site itself has to tell.
-            return self.for_the_site_alone().await;
+            return self.for_the_site(self.deadline, late.to_owned()).await;
         };
         tokio::select! {
             ending = self.poll(location, retry_after) => ending,
-            ending = self.watch_site() => ending,
-            () = tokio::time::sleep_until(self.deadline) => self.timed_out(),
+            ending = self.for_the_site(self.deadline, late.to_owned()) => ending,
         }
     }
 
-    /// After a lost answer: the site's status is looked at for as long as a swap
-    /// that was carried out could take to show, then observing decides.
-    async fn for_the_site_alone(&self) -> Ending {
+    /// Waits for the site's own swap status alone. Azure shows no running operation
+    /// on the site (seen-in-recordings 4), so silence until the end proves nothing.
+    async fn for_the_site(&self, until: Instant, trouble: String) -> Ending {
         tokio::select! {
             ending = self.watch_site() => ending,
-            ending = self.idle() => ending,
-            () = tokio::time::sleep_until(self.deadline) => self.timed_out(),
+            () = tokio::time::sleep_until(until) => Ending::unclear(trouble),
         }
     }
 
-    fn timed_out(&self) -> Ending {
-        Ending::unclear("the swap had not ended when its limit was over; it was not cancelled".to_owned())
-    }
-
+    /// Asks the operation at the pace it wants. An answer that says nothing is no
+    /// end: the operation may go on behind it, so only the other witness can end the wait.
     async fn poll(&self, mut location: Url, mut retry_after: Option<Duration>) -> Ending {
-        let mut unclear = 0;
         loop {
             tokio::time::sleep(retry_after.unwrap_or(POLL_PAUSE)).await;
             let reading = match self.release.azure.poll(&location).await {
@@ -133,19 +130,14 @@ impl Wait<'_> {
                 Reading::Running { location: next, retry_after: wish } => {
                     location = next.unwrap_or(location);
                     retry_after = wish;
-                    unclear = 0;
                 }
                 Reading::Succeeded => {
                     return Ending { claim: Claim::Finished, learnt: Learnt::Operation, trouble: None };
                 }
                 Reading::Failed(refusal) => return failed(Learnt::Operation, &refusal),
-                // One poll may say nonsense while the operation goes on; the site tells.
                 Reading::Unclear(reason) => {
                     tracing::debug!(reason, "an unclear poll");
-                    unclear += 1;
-                    if unclear >= MOST_UNCLEAR_POLLS {
-                        return Ending::unclear(format!("nobody can say how the swap stands: {reason}"));
-                    }
+                    retry_after = None;
                 }
             }
         }
@@ -162,7 +154,12 @@ impl Wait<'_> {
                 continue;
             };
             let status = site.properties.slot_swap_status;
-            let newer = status.is_some() && status != self.before.last_swap;
+            // Another slot's swap with production is none of ours (arm-app-service §3).
+            let ours = status.as_ref().is_some_and(|status| {
+                status.source_slot_name.eq_ignore_ascii_case(self.release.staging.as_str())
+                    && status.destination_slot_name.eq_ignore_ascii_case("production")
+            });
+            let newer = ours && status != self.before.last_swap;
             let wanted = match self.direction {
                 Direction::Forward => super::machine::Serving::New,
                 Direction::Back => super::machine::Serving::Old,
@@ -172,14 +169,6 @@ impl Wait<'_> {
                 return Ending { claim: Claim::Finished, learnt: Learnt::SiteStatus, trouble: None };
             }
         }
-    }
-
-    /// Ends once neither slot shows an operation for the settle time. Azure shows one only
-    /// sometimes (seen-in-recordings 4), so quiet proves nothing; it only ends the wait.
-    async fn idle(&self) -> Ending {
-        let settle = self.release.config.limits.settle;
-        tokio::time::sleep(settle).await;
-        Ending::unclear(format!("no sign of the swap on the site within {} s", settle.as_secs()))
     }
 }
 

@@ -75,7 +75,7 @@ proptest! {
         }
         for (before, _, after) in &steps {
             if matches!(before, Phase::Swapping | Phase::RollingBack) {
-                prop_assert!(matches!(after, Phase::Observing(_) | Phase::Leaving));
+                prop_assert!(matches!(after, Phase::Observing(..) | Phase::Leaving));
             }
         }
     }
@@ -118,7 +118,10 @@ proptest! {
             Outcome::RolledBack => {
                 prop_assert!(said(Event::Observed(Serving::Old)) && said(Event::RollbackPassed));
             }
-            Outcome::Refused => prop_assert!(!swapped || said(Event::Observed(Serving::Old))),
+            // After a swap request only one that certainly failed leaves production untouched.
+            Outcome::Refused => prop_assert!(
+                !swapped || said(Event::Observed(Serving::Old)) && said(Event::SwapEnded(Claim::Failed))
+            ),
             Outcome::Staged => prop_assert!(!swapped && said(Event::StagingPassedAndStop)),
             Outcome::NothingToDo => prop_assert!(!swapped),
             Outcome::Stuck => {}
