@@ -51,7 +51,10 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
         "emulator" => emulator::serve(matches, cancelled).await,
         "rehearse" => rehearse::rehearse(matches, cancelled).await,
         verb => {
-            let context = Context::from_process(matches, cancelled)?;
+            let context = match Context::from_process(matches, cancelled.clone()) {
+                Ok(context) => context,
+                Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
+            };
             let result = match if verb == "run" { commanded(&context) } else { Ok(verb) } {
                 Ok(verb) => perform(verb, &context).await,
                 Err(error) => Err(error),
@@ -76,9 +79,22 @@ async fn perform(verb: &str, context: &Context) -> Result<u8, Error> {
         "deploy" => run::change(context, Verb::Deploy).await,
         "swap" => run::change(context, Verb::Swap).await,
         "rollback" => run::change(context, Verb::Rollback).await,
-        "check" => check::check(context).await,
-        "status" => look::status(context).await,
-        _ => look::plan(context).await,
+        "check" => unless_cancelled(context, check::check(context)).await,
+        "status" => unless_cancelled(context, look::status(context)).await,
+        _ => unless_cancelled(context, look::plan(context)).await,
+    }
+}
+
+/// A verb that changes nothing simply ends at a signal.
+async fn unless_cancelled(
+    context: &Context,
+    verb: impl Future<Output = Result<u8, Error>>,
+) -> Result<u8, Error> {
+    let mut cancelled = context.cancelled.clone();
+    tokio::select! {
+        biased;
+        Ok(_) = cancelled.wait_for(|stop| *stop) => Err(context::problem("signal", "the run was cancelled")),
+        result = verb => result,
     }
 }
 

@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, write_file};
-use crate::error::Error;
+use super::context::Context;
 use crate::host::{Grade, Host, Outputs, azure_pipelines, github};
 use crate::release::journal::{Conclusion, Entry, SlotView};
 use crate::report;
 
 impl Context {
-    /// Writes the reports of a verb that kept a journal.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> Result<(), Error> {
+    /// Writes the reports of a verb that kept a journal. What cannot be written is said
+    /// and changes nothing: the release is what it is.
+    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) {
         self.terminal.close_group();
         self.terminal.finish();
         let conclusion = Conclusion::of(entries);
@@ -19,13 +19,12 @@ impl Context {
         self.annotate(&conclusion, exit_code);
         let summary = report::markdown::summary(entries, next);
         let document = report::json::report(entries, exit_code, next);
-        let summary_file = self.file("summary", "summary.md", &summary)?;
-        let report_file = self.file("report-file", "report.json", &format!("{document:#}\n"))?;
+        let summary_file = self.file("summary", "summary.md", &summary);
+        let report_file = self.file("report-file", "report.json", &report::json::text(&document));
         self.hand_on(&outputs(&conclusion, summary_file.as_deref(), report_file.as_deref()));
         self.show_summary(&summary, summary_file.as_deref());
         self.publish_checks(entries);
         self.document(&document);
-        Ok(())
     }
 
     /// One annotation tells how it ended; the log and the summary have the rest.
@@ -47,21 +46,21 @@ impl Context {
     }
 
     /// Writes a file where the user asks for it, or where the host keeps such files.
-    fn file(&self, input: &str, name: &str, text: &str) -> Result<Option<PathBuf>, Error> {
-        let path = match (self.raw.get(input), &self.files) {
-            (Some(path), _) => PathBuf::from(path),
-            (None, Some(folder)) => {
-                std::fs::create_dir_all(folder).map_err(|error| Error::Write {
-                    path: folder.display().to_string(),
-                    reason: error.to_string(),
-                })?;
-                folder.join(format!("{}-{name}", uuid::Uuid::new_v4()))
-            }
-            (None, None) => return Ok(None),
+    fn file(&self, input: &str, name: &str, text: &str) -> Option<PathBuf> {
+        let (path, folder) = match (self.raw.get(input), &self.files) {
+            (Some(path), _) => (PathBuf::from(path), None),
+            (None, Some(folder)) => (folder.join(format!("{}-{name}", uuid::Uuid::new_v4())), Some(folder)),
+            (None, None) => return None,
         };
-        write_file(&path, text)?;
+        let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = made.and_then(|()| std::fs::write(&path, text)) {
+            let words = format!("could not write {}: {error}", path.display());
+            self.terminal.say(&[format!("warning: {}", crate::text::line(&words))]);
+            self.terminal.annotate(Grade::Warning, "report", &words);
+            return None;
+        }
         // Later steps may run in another folder.
-        Ok(Some(std::path::absolute(&path).unwrap_or(path)))
+        Some(std::path::absolute(&path).unwrap_or(path))
     }
 
     /// The outputs, for later steps and jobs. That a host cannot take them is said and
@@ -111,22 +110,17 @@ impl Context {
             return;
         }
         let Some(junit) = report::junit::report(entries) else { return };
-        match self.file("", "checks.xml", &junit) {
-            Ok(Some(path)) => {
-                // PublishTestResults prints the same command (azure-pipelines-tasks, its L0 tests).
-                let files = path.to_string_lossy();
-                let properties = [
-                    ("type", "JUnit"),
-                    ("mergeResults", "true"),
-                    ("runTitle", "Slotway checks"),
-                    ("publishRunAttachments", "true"),
-                    ("resultFiles", &files),
-                ];
-                self.terminal.say(&[azure_pipelines::command("results.publish", &properties, "")]);
-            }
-            Ok(None) => {}
-            Err(error) => self.terminal.annotate(Grade::Warning, "checks", &error.to_string()),
-        }
+        let Some(path) = self.file("", "checks.xml", &junit) else { return };
+        // PublishTestResults prints the same command (azure-pipelines-tasks, its L0 tests).
+        let files = path.to_string_lossy();
+        let properties = [
+            ("type", "JUnit"),
+            ("mergeResults", "true"),
+            ("runTitle", "Slotway checks"),
+            ("publishRunAttachments", "true"),
+            ("resultFiles", &files),
+        ];
+        self.terminal.say(&[azure_pipelines::command("results.publish", &properties, "")]);
     }
 }
 
@@ -134,6 +128,7 @@ fn outputs(conclusion: &Conclusion, summary: Option<&Path>, report: Option<&Path
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let path = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
     let url = |view: &Option<SlotView>| view.as_ref().map(|view| view.url.clone()).unwrap_or_default();
+    let previous = conclusion.before.as_ref().and_then(|view| view.release.as_ref());
     let gap = conclusion.watch.as_ref().map(|watch| watch.longest_gap.as_millis().to_string());
     vec![
         ("outcome", conclusion.outcome.map_or("unfinished", |outcome| outcome.word()).to_owned()),
@@ -141,7 +136,8 @@ fn outputs(conclusion: &Conclusion, summary: Option<&Path>, report: Option<&Path
         ("staging-url", url(&conclusion.staging_before)),
         ("production-url", url(&conclusion.before)),
         ("production-build", text(&conclusion.production)),
-        ("previous-build", conclusion.before.as_ref().map(|view| view.build.clone()).unwrap_or_default()),
+        // An id that swap and rollback take back as an input, or nothing.
+        ("previous-build", previous.map(ToString::to_string).unwrap_or_default()),
         ("swap-gap", gap.unwrap_or_default()),
         ("summary-file", path(summary)),
         ("report-file", path(report)),

@@ -15,6 +15,7 @@ use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
 use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::report::json;
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
@@ -56,6 +57,7 @@ impl Context {
         matches: &clap::ArgMatches,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
+        refuse_secret_flags(matches)?;
         let mut raw = Raw::default();
         let environment = read_environment();
         offer_flags(&mut raw, matches);
@@ -82,6 +84,21 @@ impl Context {
             }
         }
         read_secrets(&mut raw)?;
+        check_report_folders(&raw)?;
+        Ok(Self::of(raw, config, matches, cancelled))
+    }
+
+    /// Without any input: enough to say an error in the form that was asked for.
+    pub(super) fn bare(matches: &clap::ArgMatches, cancelled: watch::Receiver<bool>) -> Self {
+        Self::of(Raw::default(), ConfigFile::default(), matches, cancelled)
+    }
+
+    fn of(
+        raw: Raw,
+        config: ConfigFile,
+        matches: &clap::ArgMatches,
+        cancelled: watch::Receiver<bool>,
+    ) -> Self {
         let environment = read_environment();
         let host = Host::detect(&environment);
         let output = super::output(matches);
@@ -106,7 +123,7 @@ impl Context {
             config,
         };
         context.mask_secrets();
-        Ok(context)
+        context
     }
 
     /// The checked inputs.
@@ -149,7 +166,7 @@ impl Context {
     pub(super) fn document(&self, document: &serde_json::Value) {
         *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
         if self.output == Output::Json {
-            write_out(&format!("{document:#}\n"));
+            write_out(&json::text(document));
         }
     }
 
@@ -180,6 +197,18 @@ impl Context {
     }
 }
 
+/// A report that cannot be written is better known before a release than after it.
+fn check_report_folders(raw: &Raw) -> Result<(), Error> {
+    for input in ["summary", "report-file"] {
+        let Some(path) = raw.get(input) else { continue };
+        let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(problem(input, format!("{path} cannot be written: its folder is not there")));
+        }
+    }
+    Ok(())
+}
+
 async fn find_group(
     azure: &ResourceManager,
     connection: &Connection,
@@ -197,6 +226,21 @@ async fn find_group(
         (None, _) => Err(problem(format!("no app \"{}\" is visible in the subscription", connection.site))),
         (Some(_), others) => Err(problem(format!("{} apps are called \"{}\"", others + 1, connection.site))),
     }
+}
+
+/// A secret on a command line is in every process list. It is refused without being
+/// repeated.
+fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
+    let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
+    let given = secrets.filter(|input| matches.try_contains_id(input.name).is_ok_and(|given| given));
+    let problems: Vec<Problem> = given
+        .map(|input| Problem {
+            input: input.name.to_owned(),
+            message: "was given as a flag; a secret is never taken from a flag".to_owned(),
+            help: format!("set {}, or give --client-secret-file", input.variable()),
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
 }
 
 fn offer_flags(raw: &mut Raw, matches: &clap::ArgMatches) {
@@ -299,9 +343,24 @@ fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Optio
 fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
-        ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH", "CREDS", "PRINCIPALKEY"]
-            .iter()
-            .any(|part| name.contains(part))
+        [
+            "SECRET",
+            "PASSWORD",
+            "PASSWD",
+            "TOKEN",
+            "CREDENTIAL",
+            "CONNECTION",
+            "_KEY",
+            "_PAT",
+            "_PWD",
+            "_SAS",
+            "INPUT_",
+            "ENDPOINT_AUTH",
+            "CREDS",
+            "PRINCIPALKEY",
+        ]
+        .iter()
+        .any(|part| name.contains(part))
     };
     let kept = environment.iter().filter(|(name, _)| !is_secret(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -63,8 +63,11 @@ async fn on(
     }
     offer_connection(&mut raw, ready);
     offer_release(&mut raw, release, storefront);
-    prepare(&mut raw, verb, matches, ready, &cancelled).await?;
-    let context = context(raw, matches, ready, cancelled)?;
+    let prepared = prepare(&mut raw, verb, matches, ready, &cancelled).await;
+    let context = match prepared.and_then(|()| context(raw, matches, ready, cancelled.clone())) {
+        Ok(context) => context,
+        Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
+    };
     let result = perform(verb, &context).await;
     context.finish(result, verb)
 }
@@ -98,11 +101,17 @@ async fn prepare(
     let context = context(raw.clone(), matches, ready, cancelled.clone())?;
     context.terminal.say(&[format!("first {}, so that there is something to {verb}", first.word())]);
     let inputs = context.inputs(Needs::Change(first))?;
-    let (_, entries) = super::run::journaled(&context, first, &inputs).await?;
+    let done = super::run::journaled(&context, first, &inputs).await?;
     context.terminal.finish();
-    if let Some(release) = Conclusion::of(&entries).release {
-        raw.offer("release-id", release.as_str(), Source::Rehearsal);
-    }
+    let Some(release) = Conclusion::of(&done.entries).release else {
+        return Err(problem(
+            "verb",
+            format!("there is nothing to {verb}: {} came to no release", first.word()),
+        ));
+    };
+    raw.offer("release-id", release.as_str(), Source::Rehearsal);
+    // It is in the slot now.
+    raw.withdraw("package");
     Ok(())
 }
 

@@ -18,19 +18,25 @@ use crate::release::{self, Package, Release};
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Change(verb))?;
-    let (outcome, entries) = journaled(context, verb, &inputs).await?;
-    let code = exit_code(outcome, verb);
+    let Done { outcome, entries, bug } = journaled(context, verb, &inputs).await?;
+    let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let next = next_command(&Conclusion::of(&entries), &inputs);
-    context.report(&entries, code, next.as_deref())?;
+    context.report(&entries, code, next.as_deref());
     Ok(code)
 }
 
+/// The exit code of a bug; what production serves is said all the same.
+const INTERNAL_ERROR: u8 = 1;
+
+/// How a verb ended, and all that happened.
+pub(super) struct Done {
+    outcome: Outcome,
+    pub(super) entries: Vec<Entry>,
+    bug: bool,
+}
+
 /// Carries out one of the verbs and gives back what happened.
-pub(super) async fn journaled(
-    context: &Context,
-    verb: Verb,
-    inputs: &Inputs,
-) -> Result<(Outcome, Vec<Entry>), Error> {
+pub(super) async fn journaled(context: &Context, verb: Verb, inputs: &Inputs) -> Result<Done, Error> {
     let show = |entry: &_| context.terminal.show(entry);
     let mut journal = Journal::new(&show);
     journal.add(Event::Started {
@@ -38,15 +44,42 @@ pub(super) async fn journaled(
         site: inputs.connection.site.to_string(),
         staging: inputs.slot.clone(),
     });
-    let artifact = prepare(context, inputs).await?;
+    let artifact = match unless_cancelled(context, prepare(context, inputs)).await {
+        Some(artifact) => artifact?,
+        None => {
+            let outcome = cancelled(&mut journal);
+            return Ok(Done { outcome, entries: journal.into_entries(), bug: false });
+        }
+    };
+    let mut bug = false;
     let outcome = match carry_out(context, verb, inputs, artifact.as_ref(), &mut journal).await {
         Err(Error::Azure(error)) => {
             journal.fail(&error, error.help());
             refused(&mut journal)
         }
+        Err(Error::Bug(error)) => {
+            bug = true;
+            journal.fail(error, Vec::new());
+            end(&mut journal, Outcome::Stuck)
+        }
         result => result?,
     };
-    Ok((outcome, journal.into_entries()))
+    Ok(Done { outcome, entries: journal.into_entries(), bug })
+}
+
+/// Nothing has been touched yet, so a signal simply ends the work.
+async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
+    let mut cancelled = context.cancelled.clone();
+    tokio::select! {
+        biased;
+        Ok(_) = cancelled.wait_for(|stop| *stop) => None,
+        done = work => Some(done),
+    }
+}
+
+fn cancelled(journal: &mut Journal<'_>) -> Outcome {
+    journal.fail("cancelled before anything was touched", Vec::new());
+    refused(journal)
 }
 
 async fn carry_out(
@@ -56,7 +89,10 @@ async fn carry_out(
     artifact: Option<&Artifact>,
     journal: &mut Journal<'_>,
 ) -> Result<Outcome, Error> {
-    let (azure, path, facts) = look(context, inputs, journal).await?;
+    let Some(looked) = unless_cancelled(context, look(context, inputs, journal)).await else {
+        return Ok(cancelled(journal));
+    };
+    let (azure, path, facts) = looked?;
     if let Some(artifact) = artifact {
         note_package(artifact, journal);
     }
@@ -127,6 +163,7 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
         slot: slot.slot.clone(),
         url: slot.url.to_string(),
         build: slot.build.to_string(),
+        release: slot.build.release_id().cloned(),
         sha256: slot.note.as_ref().map(|note| note.sha256.clone()),
     }
 }
@@ -171,7 +208,8 @@ fn announce(plan: &Plan, journal: &mut Journal<'_>) {
     for warning in &plan.warnings {
         journal.warn(warning);
     }
-    journal.add(Event::Planned { steps: plan.steps.iter().map(|step| step.what.clone()).collect() });
+    let steps = plan.steps.iter().map(|step| step.what.clone()).collect();
+    journal.add(Event::Planned { steps, release: plan.release.clone() });
 }
 
 fn refused(journal: &mut Journal<'_>) -> Outcome {

@@ -41,6 +41,11 @@ impl Raw {
         }
     }
 
+    /// Takes a value back: what it stood for is done.
+    pub fn withdraw(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     /// The trimmed value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|(value, _)| value.trim())

@@ -22,6 +22,8 @@ pub struct SlotView {
     pub url: String,
     /// The build, by its release id or image, or why it is not known.
     pub build: String,
+    /// The release id, where the build has one.
+    pub release: Option<ReleaseId>,
     /// SHA-256 of the package, where Slotway noted it.
     pub sha256: Option<String>,
 }
@@ -65,6 +67,8 @@ pub enum Event {
     Planned {
         /// The steps.
         steps: Vec<String>,
+        /// The new build, where it is in a slot already.
+        release: Option<ReleaseId>,
     },
     /// The release went from one phase to another.
     Moved {
@@ -259,6 +263,7 @@ impl Conclusion {
                     conclusion.production = Some(production.build.clone());
                     conclusion.staging = staging.as_ref().map(|slot| slot.build.clone());
                 }
+                Event::Planned { release, .. } => conclusion.release.clone_from(release),
                 Event::Deployed { release, .. } => conclusion.release = Some(release.clone()),
                 Event::Watched(report) => conclusion.watch = Some((**report).clone()),
                 Event::Failed { cause, help } if conclusion.cause.is_none() => {
@@ -271,6 +276,11 @@ impl Conclusion {
                 }
                 Event::Ended { outcome, production, staging } => {
                     conclusion.outcome = Some(*outcome);
+                    if matches!(outcome, Outcome::Released | Outcome::Staged | Outcome::NothingToDo) {
+                        // What went wrong on the way is in the log; it is the cause of nothing.
+                        conclusion.cause = None;
+                        conclusion.further.clear();
+                    }
                     conclusion.production = Some(production.clone());
                     conclusion.staging = Some(staging.clone());
                 }

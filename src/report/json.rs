@@ -28,6 +28,13 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
     })
 }
 
+/// The document as text. Nothing in it is a command for a pipeline's runner, and every
+/// JSON reader gets the very words back: what would begin a command is written with
+/// escapes, which can only stand inside of strings.
+pub fn text(document: &Value) -> String {
+    format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a")
+}
+
 fn side(before: Option<&SlotView>, after: Option<&str>) -> Value {
     json!({
         "slot": before.map(|view| view.slot.as_str()),
@@ -115,4 +122,22 @@ fn name(event: &Event) -> &'static str {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r]*") {
+            let document = json!({ "cause": format!("x{words}##vso[task.setvariable]::error::") });
+            let shown = text(&document);
+            prop_assert!(!shown.contains("##") && !shown.contains("::"));
+            let read: Value = serde_json::from_str(&shown).expect("it is JSON");
+            prop_assert_eq!(read, document);
+        }
+    }
 }

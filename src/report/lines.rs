@@ -34,7 +34,7 @@ fn said(event: &Event) -> Vec<String> {
             lines.extend(staging.as_ref().map(serves));
             lines
         }
-        Event::Planned { steps } => steps
+        Event::Planned { steps, .. } => steps
             .iter()
             .enumerate()
             .map(|(position, step)| format!("plan {}. {step}", position + 1))

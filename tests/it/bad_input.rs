@@ -143,10 +143,28 @@ fn contradicting_inputs() {
 }
 
 #[test]
-fn a_secret_in_a_flag() {
-    let finished = Place::new().run(&["status", "--client-secret", "hunter2"]);
+fn a_secret_in_a_flag_is_refused_and_not_repeated() {
+    for arguments in
+        [["status", "--client-secret=hunter2"].as_slice(), &["status", "--client-secret", "hunter2"]]
+    {
+        let finished = Place::new().run(arguments);
+        assert_eq!(finished.code, 2);
+        assert!(finished.stderr.contains("AZURE_CLIENT_SECRET"), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("hunter2") && !finished.stdout.contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_report_that_could_not_be_written_is_refused_before_anything_is_done() {
+    let finished = Place::new().run(&["rehearse", "--summary", "nowhere/summary.md"]);
     assert_eq!(finished.code, 2);
-    assert!(finished.stderr.contains("AZURE_CLIENT_SECRET"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("summary: nowhere/summary.md cannot be written"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_machine_readable_too() {
+    let finished = Place::new().run(&["status", "--output", "json", "--config", "nope.yml"]);
+    assert_eq!((finished.code, &finished.json()["outcome"]), (2, &serde_json::json!("invalid-inputs")));
 }
 
 #[test]

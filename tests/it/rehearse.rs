@@ -100,6 +100,14 @@ fn every_verb_can_be_rehearsed() {
 }
 
 #[test]
+fn the_users_own_folder_is_swapped_in_a_rehearsal_too() {
+    let place = Place::new();
+    place.write("dist/index.html", "<h1>mine</h1>");
+    let finished = place.run(&["rehearse", "swap", "--output", "json", "--package", "dist"]);
+    assert_eq!((finished.code, &finished.json()["outcome"]), (0, &"released".into()), "{}", finished.stderr);
+}
+
+#[test]
 fn a_rollback_brings_back_the_version_before() {
     let (_, report) = rehearse(&["rollback"]);
     assert_eq!(report["production"]["after"], report["staging"]["before"]);

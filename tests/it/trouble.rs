@@ -42,14 +42,76 @@ fn a_swap_whose_answer_was_lost_is_found_done_and_not_repeated() {
 }
 
 #[test]
-fn a_swap_that_never_arrived_is_not_sent_again() {
+fn a_swap_whose_fate_nobody_knows_is_not_sent_again_and_not_called_refused() {
     for fault in ["reset-before", "{status: {code: 502}}"] {
         let service = Service::start(&format!(
             "faults:\n- {{on: {{service: resource-manager, path: slotsswap$}}, do: {fault}}}\n"
         ));
         let (finished, report) = release(&service);
-        assert_eq!((outcome(&report), service.swaps()), ("refused", 0), "{fault}: {}", finished.stderr);
+        assert_eq!((outcome(&report), service.swaps()), ("stuck", 0), "{fault}: {}", finished.stderr);
+        assert!(texts(&report).contains("the swap may still happen"), "{}", finished.stderr);
     }
+}
+
+#[test]
+fn a_swap_that_is_refused_leaves_production_untouched_and_gives_no_orders_to_the_runner() {
+    let service = Service::start(
+        "faults:\n- {on: {service: resource-manager, path: slotsswap$}, do: {status: {code: 409, body: {Code: Conflict, Message: '##vso[task.setvariable variable=x]y ::error::z'}}}}\n",
+    );
+    let (finished, report) = release(&service);
+    assert_eq!((outcome(&report), service.swaps()), ("refused", 0), "{}", finished.stderr);
+    assert!(report["cause"].as_str().expect("a cause").contains("##vso[task.setvariable"), "no word is lost");
+    for text in [&finished.stdout, &finished.stderr] {
+        assert!(!text.contains("##vso[") && !text.contains("::error"), "{text}");
+    }
+}
+
+#[test]
+fn a_slow_swap_is_waited_for_although_its_operation_says_nothing() {
+    let service = Service::start(
+        "durations: {swap-switch: 6s, retry-after: 1s}\nfaults:\n- {on: {service: resource-manager, path: operationresults}, times: 0, do: {status: {code: 404}}}\n",
+    );
+    let (finished, report) = release(&service);
+    assert_eq!((outcome(&report), service.swaps()), ("released", 1), "{}", finished.stderr);
+}
+
+#[test]
+fn a_swap_that_outlasts_its_limit_is_never_called_untouched() {
+    let service = Service::start("durations: {swap-switch: 60s}\n");
+    service.place.write("slotway.yml", QUICK.replace("swap: 20s", "swap: 1s"));
+    let finished = service.run("release", &["--package", &service.package("2")]);
+    let report = finished.json();
+    assert_eq!((finished.code, outcome(&report)), (5, "stuck"), "{}", finished.stderr);
+    assert_eq!(report["production"]["after"], service.serves("production"));
+    assert!(texts(&report).contains("the swap may still happen"), "{}", finished.stderr);
+}
+
+/// A release that fails in production, while somebody deploys to staging.
+#[test]
+fn a_strangers_build_in_the_other_slot_is_not_rolled_back_to() {
+    let place = crate::harness::Place::new();
+    let theirs = place.write("theirs/index.html", "theirs");
+    let service = Service::start(&format!(
+        "slots: {{production: {{slot-settings: {{PAYMENTS: live}}}}}}\nactors: [{{after: swap-finished, do: deploy, slot: staging, package: {}}}]\n",
+        theirs.parent().expect("a folder").display()
+    ));
+    let app = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/apps/breaks-in-production");
+    let checks = "checks: [{path: /health, retry-for: 2s, every: 100ms}]\n";
+    service.place.write("slotway.yml", format!("{QUICK}{checks}"));
+    let finished = service.run("release", &["--package", app]);
+    let report = finished.json();
+    assert_eq!((finished.code, outcome(&report), service.swaps()), (5, "stuck", 1), "{}", finished.stderr);
+    assert_eq!(report["production"]["after"], service.serves("production"));
+    assert!(report["further"].to_string().contains("not the build from before"), "{report:#}");
+}
+
+#[test]
+fn a_rollback_that_would_guess_is_refused() {
+    let service = Service::start("");
+    let id = service.serves("production").as_str().expect("an id").to_owned();
+    let finished = service.run("rollback", &["--release-id", &id]);
+    assert_eq!((finished.code, service.swaps()), (3, 0), "{}", finished.stderr);
+    assert!(finished.json()["cause"].as_str().expect("a cause").contains("nothing tells which build"));
 }
 
 #[test]
