@@ -14,6 +14,7 @@ mod conclude;
 mod context;
 mod emulator;
 mod look;
+mod record;
 mod rehearse;
 mod run;
 

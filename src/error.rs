@@ -4,7 +4,7 @@ use crate::artifact::ArtifactError;
 use crate::azure::AzureError;
 use crate::http::NetworkError;
 use crate::inputs::Problem;
-use crate::plan::{Refusal, Verb};
+use crate::plan::Verb;
 use crate::release::machine::{IllegalEvent, Outcome};
 
 /// Why a run ended before or beside its outcome.
@@ -22,9 +22,6 @@ pub enum Error {
     /// Azure could not be read, before anything was touched.
     #[error("{0}")]
     Azure(#[from] AzureError),
-    /// The plan found reasons against it.
-    #[error("{}", count(.0.len(), "reason against the release", "reasons against the release"))]
-    Refused(Vec<Refusal>),
     /// The emulator did not start.
     #[error("the emulator did not start: {0}")]
     Emulator(String),
@@ -60,9 +57,6 @@ impl Error {
                     format!("{}: {}{help}", problem.input, problem.message)
                 })
                 .collect(),
-            Self::Refused(refusals) => {
-                refusals.iter().map(|refusal| format!("{refusal}; {}", refusal.help())).collect()
-            }
             Self::Azure(error) => error.help(),
             Self::Artifact(error) => vec![error.help()].into_iter().filter(|help| !help.is_empty()).collect(),
             Self::Network(NetworkError::Certificates(_)) => vec!["check ca-file and AGENT_CAINFO".to_owned()],
@@ -83,7 +77,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Inputs(_) | Self::Artifact(_) | Self::Network(_) => 2,
-            Self::Azure(_) | Self::Refused(_) => 3,
+            Self::Azure(_) => 3,
             Self::Emulator(_) | Self::Write { .. } | Self::Bug(_) | Self::Runtime(_) => 1,
         }
     }

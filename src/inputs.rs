@@ -268,9 +268,6 @@ impl Check<'_> {
         if verb == Verb::Swap && self.raw.get("release-id").is_none() {
             self.missing("release-id");
         }
-        if deploys && self.raw.source("release-id") == Some(Source::Flag) {
-            self.problem("release-id", "is given, and a deployment makes its own", "use slotway swap");
-        }
     }
 }
 

@@ -2,8 +2,6 @@
 //! what the release needs and does not find is its own decision to refuse.
 
 use serde::{Deserialize, Deserializer};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Reads `null` like a missing field.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
@@ -50,9 +48,6 @@ pub struct SiteProperties {
     /// "Normal" or "Exceeded" (quota).
     #[serde(default, deserialize_with = "or_default")]
     pub usage_state: String,
-    /// "Normal", "Limited", "DisasterRecoveryMode".
-    #[serde(default, deserialize_with = "or_default")]
-    pub availability_state: String,
     /// The only trustworthy host name of the app.
     #[serde(default, deserialize_with = "or_default")]
     pub default_host_name: String,
@@ -80,9 +75,6 @@ pub struct SiteProperties {
     /// Set while an operation runs on the site.
     #[serde(default)]
     pub in_progress_operation_id: Option<String>,
-    /// True on Linux.
-    #[serde(default)]
-    pub reserved: Option<bool>,
 }
 
 /// One host name of a site.
@@ -111,13 +103,6 @@ pub struct SlotSwapStatus {
     pub destination_slot_name: String,
 }
 
-impl SlotSwapStatus {
-    /// The moment, if it can be read.
-    pub fn moment(&self) -> Option<OffsetDateTime> {
-        OffsetDateTime::parse(&self.timestamp_utc, &Rfc3339).ok()
-    }
-}
-
 impl Site {
     /// The host of the SCM site, never computed (arm-app-service §3, kudu-deploy §1).
     pub fn scm_host(&self) -> Option<&str> {
@@ -127,11 +112,6 @@ impl Site {
             .find(|host| host.host_type.eq_ignore_ascii_case("Repository"))
             .map(|host| host.name.as_str())
     }
-
-    /// Whether the comma-separated kind holds this word.
-    pub fn is_kind(&self, word: &str) -> bool {
-        self.kind.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
-    }
 }
 
 /// An App Service plan.
@@ -140,7 +120,7 @@ pub struct Plan {
     /// Its name.
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    /// Tier and number of workers.
+    /// Its tier.
     pub sku: Option<Sku>,
 }
 
@@ -150,9 +130,6 @@ pub struct Sku {
     /// "Standard", "PremiumV3" …
     #[serde(default, deserialize_with = "or_default")]
     pub tier: String,
-    /// Number of workers.
-    #[serde(default)]
-    pub capacity: Option<u32>,
 }
 
 /// The part of `config/web` that concerns a release (arm-app-service §11).
@@ -264,9 +241,6 @@ pub struct DeploymentRecord {
     /// What it is doing.
     #[serde(default, deserialize_with = "or_default")]
     pub status_text: String,
-    /// Who sent it, such as "OneDeploy".
-    #[serde(default, deserialize_with = "or_default")]
-    pub deployer: String,
     /// Whether it has ended.
     #[serde(default, deserialize_with = "or_default")]
     pub complete: bool,
@@ -352,7 +326,6 @@ mod tests {
         )
         .expect("well formed");
         assert_eq!(site.scm_host(), Some("b:2"));
-        assert!(site.is_kind("LINUX") && !site.is_kind("container"));
         assert_eq!(site.properties.slot_swap_status, None);
     }
 

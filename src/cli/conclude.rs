@@ -10,8 +10,8 @@ use crate::report;
 
 impl Context {
     /// Writes the reports of a verb that kept a journal. What cannot be written is said
-    /// and changes nothing: the release is what it is.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) {
+    /// and changes nothing: the release is what it is. Gives the summary back.
+    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> String {
         self.terminal.close_group();
         self.terminal.finish();
         let conclusion = Conclusion::of(entries);
@@ -25,6 +25,7 @@ impl Context {
         self.show_summary(&summary, summary_file.as_deref());
         self.publish_checks(entries);
         self.document(&document);
+        summary
     }
 
     /// One annotation tells how it ended; the log and the summary have the rest.

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::run::{look, order};
+use crate::azure::{ResourceManager, SitePath};
 use crate::error::Error;
-use crate::facts::{Facts, SlotFacts};
+use crate::facts::{self, Facts, SlotFacts};
 use crate::inputs::Needs;
 use crate::names::SlotName;
 use crate::plan::{self, Decision, Verb};
@@ -16,7 +17,8 @@ use crate::text;
 pub(super) async fn status(context: &Context) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Reading)?;
     let mut journal = Journal::new(&|_| {});
-    let (_, _, facts) = look(context, &inputs, &mut journal).await?;
+    let (azure, path, facts) = look(context, &inputs, &mut journal).await?;
+    let others = others(&azure, &path, &facts).await;
     context.terminal.finish();
     let mut lines = vec![format!(
         "{} ({}{})",
@@ -24,7 +26,7 @@ pub(super) async fn status(context: &Context) -> Result<u8, Error> {
         facts.kind.join(","),
         facts.tier.as_deref().map(|tier| format!(", {tier} plan")).unwrap_or_default()
     )];
-    for slot in sides(&facts) {
+    for slot in sides(&facts).chain(&others) {
         lines.extend(slot_lines(slot));
     }
     if facts.staging.is_none() {
@@ -37,7 +39,7 @@ pub(super) async fn status(context: &Context) -> Result<u8, Error> {
         "app-name": facts.path.site.as_str(),
         "resource-group-name": facts.path.group.as_str(),
         "tier": facts.tier,
-        "slots": sides(&facts).map(slot_document).collect::<Vec<_>>(),
+        "slots": sides(&facts).chain(&others).map(slot_document).collect::<Vec<_>>(),
     }));
     Ok(0)
 }
@@ -63,9 +65,14 @@ pub(super) async fn plan(context: &Context) -> Result<u8, Error> {
         }
     };
     let differences = match &facts.staging {
-        Some(staging) => azure.slot_differences(&path, &staging.slot, &SlotName::production()).await?,
-        None => Vec::new(),
+        Some(staging) => azure.slot_differences(&path, &staging.slot, &SlotName::production()).await,
+        None => Ok(Vec::new()),
     };
+    // A lock or a missing right forbids this comparison, and no release.
+    let differences = differences.unwrap_or_else(|error| {
+        lines.push(format!("warning: {error}"));
+        Vec::new()
+    });
     for difference in &differences {
         let difference = &difference.properties;
         lines.push(format!(
@@ -86,6 +93,15 @@ pub(super) async fn plan(context: &Context) -> Result<u8, Error> {
         })).collect::<Vec<_>>(),
     }));
     Ok(code)
+}
+
+/// The slots beside production and the one that releases go through. One that cannot be
+/// read is left out: it was deleted a moment ago.
+async fn others(azure: &ResourceManager, path: &SitePath, facts: &Facts) -> Vec<SlotFacts> {
+    let staging = facts.staging.as_ref().map(|slot| &slot.slot);
+    let names = facts.slots.iter().filter(|name| Some(*name) != staging);
+    let reads = names.map(|name| facts::read_slot(azure, path, name));
+    futures_util::future::join_all(reads).await.into_iter().filter_map(Result::ok).collect()
 }
 
 fn sides(facts: &Facts) -> impl Iterator<Item = &SlotFacts> {

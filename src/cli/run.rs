@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::context::Context;
+use super::record::Record;
 use crate::artifact::{self, Artifact, PackageType};
 use crate::azure::ResourceManager;
 use crate::azure::SitePath;
@@ -18,10 +19,24 @@ use crate::release::{self, Package, Release};
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Change(verb))?;
-    let Done { outcome, entries, bug } = journaled(context, verb, &inputs).await?;
+    let record = Record::begin(context).await;
+    let done = journaled(context, verb, &inputs).await;
+    let Done { outcome, entries, bug } = match done {
+        Ok(done) => done,
+        Err(error) => {
+            if let Some(record) = record {
+                record.end(context, &Conclusion::default(), false, &error.to_string()).await;
+            }
+            return Err(error);
+        }
+    };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
-    let next = next_command(&Conclusion::of(&entries), &inputs);
-    context.report(&entries, code, next.as_deref());
+    let conclusion = Conclusion::of(&entries);
+    let next = next_command(&conclusion, &inputs);
+    let summary = context.report(&entries, code, next.as_deref());
+    if let Some(record) = record {
+        record.end(context, &conclusion, code == 0, &summary).await;
+    }
     Ok(code)
 }
 

@@ -175,6 +175,20 @@ pub const INPUTS: &[Input] = &[
     ),
     input("summary", Kind::Path, For::Azure, "write a Markdown summary to this file"),
     input("report-file", Kind::Path, For::Azure, "write the JSON report to this file"),
+    Input {
+        name: "github-token",
+        kind: Kind::Secret,
+        verbs: For::Step,
+        help: "a token for the two inputs below, usually ${{ github.token }}",
+        also: None,
+    },
+    input("github-environment", Kind::Text, For::Step, "record a GitHub deployment to this environment"),
+    input(
+        "pull-request-comment",
+        Kind::Boolean,
+        For::Step,
+        "keep one comment with the summary on the pull request",
+    ),
 ];
 
 /// The input of this name.

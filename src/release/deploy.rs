@@ -145,7 +145,7 @@ async fn upload<'a>(
     package: &Package,
     journal: &mut Journal<'_>,
 ) -> Result<Follow<'a>, DeployError> {
-    let mut waited_for_lock = false;
+    let (mut waited_for_lock, mut renewed) = (false, false);
     loop {
         let error = match send(&follow, package).await {
             Ok(answer) => {
@@ -164,6 +164,13 @@ async fn upload<'a>(
                     return Ok(follow);
                 }
                 return Err(DeployError::Lost { why: why.to_string() });
+            }
+            // Refused is not carried out: a token that has just ended may be renewed, once.
+            AzureError::Call { source: SendError::Refused(refusal), .. }
+                if refusal.status == 401 && !renewed =>
+            {
+                renewed = true;
+                follow.release.azure.credential().forget();
             }
             AzureError::Call { source: SendError::Refused(refusal), .. }
                 if refusal.status == 409

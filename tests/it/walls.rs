@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
         "cli",
         &[
             "artifact", "azure", "checks", "emulator", "error", "facts", "host", "http", "inputs", "names",
-            "plan", "release", "report", "text",
+            "plan", "release", "report", "secret", "text",
         ],
     ),
     ("main", &["cli"]),
