@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 mod arguments;
 mod check;
+mod conclude;
 mod context;
 mod emulator;
 mod look;
@@ -32,7 +33,15 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(dispatch(&matches));
     // A blocked reader of a dead file system must not hold the exit back.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    tracing::debug!(peak_memory_kib = peak_memory_kib(), "done");
     conclude(result)
+}
+
+/// The most memory this process held, where the system tells (Linux).
+fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
@@ -43,10 +52,21 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
         "rehearse" => rehearse::rehearse(matches, cancelled).await,
         verb => {
             let context = Context::from_process(matches, cancelled)?;
-            let result = perform(verb, &context).await;
+            let result = match if verb == "run" { commanded(&context) } else { Ok(verb) } {
+                Ok(verb) => perform(verb, &context).await,
+                Err(error) => Err(error),
+            };
             context.finish(result, verb)
         }
     }
+}
+
+/// The verb that a pipeline step's input names.
+fn commanded(context: &Context) -> Result<&'static str, Error> {
+    let word = context.raw.get("command").unwrap_or("release");
+    arguments::VERBS.into_iter().find(|verb| verb.eq_ignore_ascii_case(word)).ok_or_else(|| {
+        context::problem("command", format!("is \"{word}\"; write one of {}", arguments::VERBS.join(", ")))
+    })
 }
 
 /// One verb in a context that may be the process's or a rehearsal's.

@@ -1,6 +1,186 @@
 //! Who runs us: the door at both ends of the data's way.
 //!
-//! Owns how things are shown where Slotway runs. Must not decide anything about a
-//! release, nor format an event: the words come from [`crate::report`].
+//! Owns which host it is, what it hands in, and the commands by which it is spoken
+//! to. Must not decide anything about a release, nor word an event: the words come
+//! from [`crate::report`], already deaf to commands.
 
-pub mod terminal;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub mod azure_pipelines;
+pub mod github;
+pub mod github_api;
+pub mod screen;
+
+/// The environment, read once by the composition root.
+pub type Environment = BTreeMap<String, String>;
+
+/// Who runs this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// A terminal, or anything that is none of the others.
+    Terminal,
+    /// GitHub Actions.
+    GitHub,
+    /// Azure Pipelines.
+    AzurePipelines,
+}
+
+/// What a run hands on to later steps: name and value, empty where there is none.
+pub type Outputs = Vec<(&'static str, String)>;
+
+/// How grave an annotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grade {
+    /// Good news.
+    Notice,
+    /// Odd, and decides nothing.
+    Warning,
+    /// The cause of a failure.
+    Error,
+}
+
+impl Host {
+    /// By the variables that the runner or agent always sets (github-actions §4,
+    /// azure-pipelines §6).
+    pub fn detect(environment: &Environment) -> Self {
+        let is = |name: &str| environment.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is("TF_BUILD") {
+            Self::AzurePipelines
+        } else if is("GITHUB_ACTIONS") {
+            Self::GitHub
+        } else {
+            Self::Terminal
+        }
+    }
+
+    /// The variable in which this host hands an input in.
+    pub fn variable(self, input: &str) -> Option<String> {
+        match self {
+            Self::Terminal => None,
+            // Hyphens stay (github-actions §1).
+            Self::GitHub => Some(format!("INPUT_{}", input.to_ascii_uppercase())),
+            // Names have no hyphens there: `app-name` is `appName` (azure-pipelines §2.1, §4).
+            Self::AzurePipelines => Some(format!("INPUT_{}", input.replace('-', "").to_ascii_uppercase())),
+        }
+    }
+
+    /// A folder for files that later steps may read, gone with the job.
+    pub fn folder(self, environment: &Environment) -> Option<PathBuf> {
+        let name = match self {
+            Self::Terminal => return None,
+            Self::GitHub => "RUNNER_TEMP",
+            Self::AzurePipelines => "AGENT_TEMPDIRECTORY",
+        };
+        environment.get(name).map(|folder| PathBuf::from(folder).join("slotway"))
+    }
+
+    /// The lines that open a group.
+    pub fn group(self, title: &str) -> Option<String> {
+        match self {
+            Self::Terminal => None,
+            Self::GitHub => Some(github::command("group", &[], title)),
+            Self::AzurePipelines => Some(format!("##[group]{title}")),
+        }
+    }
+
+    /// The line that closes a group.
+    pub fn end_group(self) -> Option<String> {
+        match self {
+            Self::Terminal => None,
+            Self::GitHub => Some(github::command("endgroup", &[], "")),
+            Self::AzurePipelines => Some("##[endgroup]".to_owned()),
+        }
+    }
+
+    /// The lines that make an annotation on the run's page.
+    pub fn annotation(self, grade: Grade, title: &str, text: &str) -> Option<String> {
+        match self {
+            Self::Terminal => None,
+            Self::GitHub => {
+                let name = match grade {
+                    Grade::Notice => "notice",
+                    Grade::Warning => "warning",
+                    Grade::Error => "error",
+                };
+                Some(github::command(name, &[("title", title)], text))
+            }
+            Self::AzurePipelines => {
+                let kind = match grade {
+                    // There is no issue for good news there.
+                    Grade::Notice => return None,
+                    Grade::Warning => "warning",
+                    Grade::Error => "error",
+                };
+                Some(azure_pipelines::command(
+                    "task.logissue",
+                    &[("type", kind)],
+                    &format!("{title}: {text}"),
+                ))
+            }
+        }
+    }
+
+    /// The lines that keep a secret out of everything that is printed later, in each
+    /// form in which it could be printed.
+    pub fn masks(self, secret: &str) -> Vec<String> {
+        let mask = |form: &String| match self {
+            Self::Terminal => None,
+            Self::GitHub => Some(github::command("add-mask", &[], form)),
+            Self::AzurePipelines => Some(azure_pipelines::command("task.setsecret", &[], form)),
+        };
+        forms(secret).iter().filter_map(mask).collect()
+    }
+}
+
+/// A secret as it is, line by line, and as it looks in a URL, in JSON and in base64.
+/// Very short ones are left out: masking them would garble every line.
+fn forms(secret: &str) -> Vec<String> {
+    use base64::Engine;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    let mut forms: Vec<String> = secret.lines().map(|line| line.trim().to_owned()).collect();
+    forms.push(utf8_percent_encode(secret.trim(), NON_ALPHANUMERIC).to_string());
+    let json = serde_json::Value::from(secret.trim()).to_string();
+    forms.push(json.trim_matches('"').to_owned());
+    for engine in
+        [&base64::engine::general_purpose::STANDARD, &base64::engine::general_purpose::STANDARD_NO_PAD]
+    {
+        forms.push(engine.encode(secret.trim()));
+    }
+    forms.retain(|form| form.len() >= 4 && !form.contains(['\n', '\r']));
+    forms.sort();
+    forms.dedup();
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_host_is_known_by_its_variables() {
+        assert_eq!(Host::detect(&environment(&[("GITHUB_ACTIONS", "true")])), Host::GitHub);
+        assert_eq!(Host::detect(&environment(&[("TF_BUILD", "True")])), Host::AzurePipelines);
+        assert_eq!(Host::detect(&environment(&[("CI", "true")])), Host::Terminal);
+    }
+
+    #[test]
+    fn inputs_are_read_under_each_hosts_own_spelling() {
+        assert_eq!(Host::GitHub.variable("app-name").as_deref(), Some("INPUT_APP-NAME"));
+        assert_eq!(Host::AzurePipelines.variable("app-name").as_deref(), Some("INPUT_APPNAME"));
+        assert_eq!(Host::Terminal.variable("app-name"), None);
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_each_form_that_could_be_printed() {
+        let masks = Host::GitHub.masks("p\"w/ rd1");
+        for form in ["p\"w/ rd1", "p%2522w%252F%2520rd1", "p\\\"w/ rd1", "cCJ3LyByZDE="] {
+            assert!(masks.iter().any(|mask| mask.ends_with(&format!("::{form}"))), "{form} in {masks:?}");
+        }
+        assert!(Host::GitHub.masks("abc").iter().all(|mask| !mask.ends_with("::abc")));
+    }
+}

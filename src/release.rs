@@ -25,7 +25,7 @@ use crate::facts::{Build, Facts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
-use machine::{Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
+use machine::{Claim, Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
 use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.
@@ -100,6 +100,8 @@ pub struct Release<'a> {
 struct State {
     before: Before,
     release: Option<ReleaseId>,
+    /// What the last swap's answer claimed.
+    claim: Claim,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
 }
@@ -124,7 +126,7 @@ impl State {
             (production.content_id.clone(), staging_content)
         };
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), watch: None, last: None }
+        Self { before, release: release.plan.release.clone(), claim: Claim::Unclear, watch: None, last: None }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -259,6 +261,7 @@ async fn swap(
     if let Some((cause, help)) = ending.trouble {
         journal.fail(cause, help);
     }
+    state.claim = ending.claim;
     Step::SwapEnded(ending.claim)
 }
 
@@ -274,7 +277,7 @@ async fn observe_swap(
     };
     // A swap that claims to have ended well is given time to show; a failed one
     // shows what it left at once.
-    let claimed_well = !journal_failed_last(journal);
+    let claimed_well = state.claim == Claim::Finished;
     let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
     let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
     state.mark(WatchPhase::After);
@@ -349,12 +352,6 @@ fn last_seen(release: &Release<'_>, state: &State) -> (String, String) {
     let staging = state.release.as_ref().map(ToString::to_string);
     let was = release.facts.staging.as_ref().map(|slot| slot.build.to_string());
     (release.facts.production.build.to_string(), staging.or(was).unwrap_or_default())
-}
-
-fn journal_failed_last(journal: &Journal<'_>) -> bool {
-    journal.entries().iter().rev().take_while(|entry| !matches!(entry.event, Event::SwapSent { .. })).any(
-        |entry| matches!(&entry.event, Event::SwapEnded { claim, .. } if *claim != machine::Claim::Finished),
-    )
 }
 
 fn words(serving: Serving) -> &'static str {

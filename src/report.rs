@@ -3,6 +3,7 @@
 //! Pure. Every foreign word goes through [`crate::text`] before it leaves here.
 
 pub mod json;
+pub mod junit;
 pub mod lines;
 pub mod markdown;
 mod words;

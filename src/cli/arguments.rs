@@ -23,6 +23,7 @@ pub(super) fn command() -> Command {
         ))
         .subcommand(verb("plan", "Say what release would do, what moves and what stays, and what forbids it"))
         .subcommand(verb("status", "Say which build each slot serves and what is under way"))
+        .subcommand(Command::new("run").hide(true).about("What a pipeline step runs: the verb is its input").arg(output()))
         .subcommand(rehearse())
         .subcommand(emulator())
 }
@@ -38,6 +39,7 @@ fn takes(verb: &str, input: &Input) -> bool {
     match input.verbs {
         For::Azure => true,
         For::Deploying => matches!(verb, "release" | "deploy" | "plan"),
+        For::Step => false,
         For::Later => matches!(verb, "swap" | "rollback"),
     }
 }
@@ -69,7 +71,7 @@ fn output() -> Arg {
 }
 
 fn rehearse() -> Command {
-    let inputs = ["package", "type", "target-path", "clean", "restart", "config", "summary"];
+    let inputs = ["package", "type", "target-path", "clean", "restart", "config", "summary", "report-file"];
     Command::new("rehearse")
         .about("Run a verb on an App Service that is emulated in this process: no account, no network")
         .arg(

@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
-use crate::host::terminal::Terminal;
+use crate::host::screen::Screen;
+use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError};
 use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
-use crate::release::journal::Entry;
-use crate::report;
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
@@ -35,13 +34,18 @@ pub(super) struct Context {
     pub(super) config: ConfigFile,
     pub(super) network: Network,
     pub(super) output: Output,
-    pub(super) terminal: Terminal,
+    pub(super) host: Host,
+    pub(super) terminal: Screen,
     pub(super) cancelled: watch::Receiver<bool>,
     /// The environment of `run:` checks: this process's, without secrets.
     pub(super) environment: Vec<(String, String)>,
     /// What a `check` of a bare URL goes to.
     pub(super) url: Option<String>,
     said: Mutex<bool>,
+    /// Where files for later steps go, if the host has such a place.
+    pub(super) files: Option<PathBuf>,
+    /// This process's whole environment, for the host's own variables.
+    pub(super) process: Environment,
 }
 
 impl Context {
@@ -51,8 +55,9 @@ impl Context {
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let mut raw = Raw::default();
+        let environment = read_environment();
         offer_flags(&mut raw, matches);
-        offer_environment(&mut raw);
+        offer_environment(&mut raw, &environment);
         let mut context = Self::new(raw, matches, cancelled)?;
         context.network.certificates = read_certificates(&context.raw)?;
         context.url = matches.try_get_one::<String>("url").ok().flatten().cloned();
@@ -72,22 +77,30 @@ impl Context {
             }
         }
         read_secret(&mut raw)?;
+        let environment = read_environment();
+        let host = Host::detect(&environment);
         let output = super::output(matches);
         let out: Box<dyn Write + Send> = match output {
             Output::Text => Box::new(std::io::stdout()),
             Output::Json => Box::new(std::io::stderr()),
         };
-        Ok(Self {
-            raw,
-            config,
+        let watched = host == Host::Terminal && std::io::stderr().is_terminal();
+        let context = Self {
+            host,
             network: Network::default(),
             output,
-            terminal: Terminal::new(out, std::io::stderr().is_terminal()),
+            terminal: Screen::new(host, out, watched),
             cancelled,
-            environment: environment_for_checks(),
+            environment: environment_for_checks(&environment),
             url: None,
             said: Mutex::new(false),
-        })
+            files: host.folder(&environment),
+            process: environment,
+            raw,
+            config,
+        };
+        context.mask_secrets();
+        Ok(context)
     }
 
     /// The checked inputs.
@@ -112,16 +125,12 @@ impl Context {
         Ok((azure, SitePath { subscription, group, site: connection.site.clone() }))
     }
 
-    /// Writes the reports of a verb that kept a journal.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> Result<(), Error> {
-        self.terminal.finish();
-        let conclusion = crate::release::journal::Conclusion::of(entries);
-        self.terminal.say(&report::lines::conclusion(&conclusion, next));
-        if let Some(path) = self.raw.get("summary") {
-            write_file(Path::new(path), &report::markdown::summary(entries, next))?;
+    /// Secrets are kept out of everything that follows, before anything follows.
+    fn mask_secrets(&self) {
+        let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
+        for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
+            self.terminal.say(&self.host.masks(secret));
         }
-        self.document(&report::json::report(entries, exit_code, next));
-        Ok(())
     }
 
     /// Writes the one JSON document, where JSON is asked for.
@@ -140,6 +149,11 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
+        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        if !said {
+            self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
+        }
         if !said {
             self.document(&serde_json::json!({
                 "version": 1,
@@ -181,12 +195,22 @@ fn offer_flags(raw: &mut Raw, matches: &clap::ArgMatches) {
     }
 }
 
-fn offer_environment(raw: &mut Raw) {
+/// The host's own inputs first, then the variables of a laptop.
+fn offer_environment(raw: &mut Raw, environment: &Environment) {
+    let host = Host::detect(environment);
     for input in INPUTS {
-        if let Ok(value) = std::env::var(input.variable()) {
-            raw.offer(input.name, value, Source::Environment);
+        let from_host = host.variable(input.name).and_then(|name| environment.get(&name));
+        for value in from_host.into_iter().chain(environment.get(&input.variable())) {
+            raw.offer(input.name, value.clone(), Source::Environment);
         }
     }
+}
+
+/// What is not text cannot be an input, so it is left out.
+fn read_environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Reads `slotway.yml`, or the file that is named.
@@ -248,15 +272,13 @@ fn read_certificates(raw: &Raw) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// Everything but what looks like a secret: a check needs its tools, not our keys.
-fn environment_for_checks() -> Vec<(String, String)> {
+fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
         ["SECRET", "PASSWORD", "TOKEN", "INPUT_", "ENDPOINT_AUTH"].iter().any(|part| name.contains(part))
     };
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !is_secret(name))
-        .collect()
+    let kept = environment.iter().filter(|(name, _)| !is_secret(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {

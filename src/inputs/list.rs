@@ -23,6 +23,8 @@ pub enum For {
     Deploying,
     /// `swap` and `rollback`.
     Later,
+    /// A pipeline step, which has no command line.
+    Step,
 }
 
 /// One input.
@@ -60,6 +62,12 @@ const fn azure(name: &'static str, kind: Kind, help: &'static str, also: &'stati
 
 /// Every input, in the order that people are shown.
 pub const INPUTS: &[Input] = &[
+    input(
+        "command",
+        Kind::Text,
+        For::Step,
+        "release, deploy, swap, rollback, check, plan or status (default: release)",
+    ),
     input("app-name", Kind::Text, For::Azure, "the App Service app"),
     input(
         "resource-group-name",
@@ -130,6 +138,7 @@ pub const INPUTS: &[Input] = &[
         "checks, watch and limits (default: slotway.yml, if there is one)",
     ),
     input("summary", Kind::Path, For::Azure, "write a Markdown summary to this file"),
+    input("report-file", Kind::Path, For::Azure, "write the JSON report to this file"),
 ];
 
 /// The input of this name.

@@ -20,6 +20,8 @@ use crate::names::SlotName;
 
 /// What every Azure client waits where the server says nothing (arm-app-service §6).
 const POLL_PAUSE: Duration = Duration::from_secs(15);
+/// Polls in a row that say nothing, before the operation is given up as a witness.
+const MOST_UNCLEAR_POLLS: u32 = 5;
 /// Pauses between looks at the site: often while a swap may be short.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOK: Duration = Duration::from_millis(800);
@@ -120,26 +122,31 @@ impl Wait<'_> {
     }
 
     async fn poll(&self, mut location: Url, mut retry_after: Option<Duration>) -> Ending {
+        let mut unclear = 0;
         loop {
             tokio::time::sleep(retry_after.unwrap_or(POLL_PAUSE)).await;
-            let answer = match self.release.azure.poll(&location).await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    tracing::debug!(%error, "the operation could not be polled");
-                    continue;
-                }
+            let reading = match self.release.azure.poll(&location).await {
+                Ok(answer) => operation::read(&answer),
+                Err(error) => Reading::Unclear(error.to_string()),
             };
-            match operation::read(&answer) {
+            match reading {
                 Reading::Running { location: next, retry_after: wish } => {
                     location = next.unwrap_or(location);
                     retry_after = wish;
+                    unclear = 0;
                 }
                 Reading::Succeeded => {
                     return Ending { claim: Claim::Finished, learnt: Learnt::Operation, trouble: None };
                 }
                 Reading::Failed(refusal) => return failed(Learnt::Operation, &refusal),
                 // One poll may say nonsense while the operation goes on; the site tells.
-                Reading::Unclear(reason) => tracing::debug!(reason, "an unclear poll"),
+                Reading::Unclear(reason) => {
+                    tracing::debug!(reason, "an unclear poll");
+                    unclear += 1;
+                    if unclear >= MOST_UNCLEAR_POLLS {
+                        return Ending::unclear(format!("nobody can say how the swap stands: {reason}"));
+                    }
+                }
             }
         }
     }

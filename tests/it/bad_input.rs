@@ -23,14 +23,25 @@ fn release(place: &Place, more: &[&str]) -> (i32, String) {
 fn every_missing_input_is_named_at_once() {
     let finished = Place::new().run(&["release", "--client-id", "nonsense"]);
     assert_eq!(finished.code, 2);
-    insta::assert_snapshot!(finished.stderr, @"");
+    insta::assert_snapshot!(finished.stderr, @r#"
+    error: 6 problems with the inputs
+      → client-id: client id "nonsense" is not a GUID such as 00000000-0000-0000-0000-000000000000
+      → tenant-id: is missing; give --tenant-id, AZURE_TENANT_ID or tenant-id: in slotway.yml; the tenant to sign in to
+      → client-secret: is missing; set AZURE_CLIENT_SECRET, or give --client-secret-file; a secret is never taken from a flag
+      → subscription-id: is missing; give --subscription-id, AZURE_SUBSCRIPTION_ID or subscription-id: in slotway.yml; the subscription
+      → app-name: is missing; give --app-name, SLOTWAY_APP_NAME or app-name: in slotway.yml; the App Service app
+      → package: is missing; give --package, SLOTWAY_PACKAGE or package: in slotway.yml; a folder, or a zip, war, jar or ear file
+    "#);
 }
 
 #[test]
 fn a_missing_package() {
     let (code, error) = release(&Place::new(), &["--package", "dist"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    error: the package cannot be shipped: there is no file or folder dist
+      → set the input package to the folder or file that the build wrote, relative to the working folder
+    ");
 }
 
 #[test]
@@ -39,7 +50,10 @@ fn an_empty_folder() {
     std::fs::create_dir(place.path().join("dist")).expect("a folder");
     let (code, error) = release(&place, &["--package", "dist"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    error: the package cannot be shipped: the folder @FOLDER@/dist holds no file to be packed
+      → check that the build wrote there, and that .slotwayignore does not leave out everything
+    ");
 }
 
 #[test]
@@ -48,7 +62,10 @@ fn an_archive_that_is_none() {
     place.write("app.zip", "this is no archive");
     let (code, error) = release(&place, &["--package", "app.zip"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    error: the package cannot be shipped: app.zip is no usable zip archive: it does not begin as one
+      → write the package anew; if it is no zip archive at all, set the input type
+    ");
 }
 
 #[test]
@@ -61,7 +78,10 @@ fn an_archive_that_climbs_out() {
     place.write("app.zip", archive.finish().expect("an archive").into_inner());
     let (code, error) = release(&place, &["--package", "app.zip"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"
+    error: the package cannot be shipped: the entry "../evil.sh" of app.zip leads out of the archive with ..
+      → do not deploy this archive before you know who made it; pack a folder instead
+    "#);
 }
 
 #[test]
@@ -70,7 +90,10 @@ fn an_unknown_type() {
     place.write("dist/index.html", "x");
     let (code, error) = release(&place, &["--package", "dist", "--type", "tarball"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    error: 1 problem with the inputs
+      → type: no such package type; choose zip, war, jar, ear, static, script, startup or lib
+    ");
 }
 
 #[cfg(unix)]
@@ -81,7 +104,10 @@ fn a_link_that_leaves_the_folder() {
     std::os::unix::fs::symlink("/etc/passwd", place.path().join("dist/link")).expect("a link");
     let (code, error) = release(&place, &["--package", "dist"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    error: the package cannot be shipped: the symbolic link @FOLDER@/dist/link leads out of the folder
+      → copy the file in place of the link, or leave the link out with .slotwayignore
+    ");
 }
 
 #[test]
@@ -94,7 +120,12 @@ fn a_wrong_key_in_the_configuration() {
     );
     let (code, error) = release(&place, &["--package", "dist"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"
+    error: 3 problems with the inputs
+      → slotway.yml:1:1: app-nam: unknown key; did you mean "app-name"?
+      → slotway.yml:5:5: checks[0].expcet: unknown key; did you mean "expect"?
+      → slotway.yml:7:16: checks[1].retry-for: "soon" is no duration; write 250ms, 90s, 5m or 1h30m
+    "#);
 }
 
 #[test]
@@ -104,7 +135,11 @@ fn contradicting_inputs() {
         ["--package", "dist", "--resource-manager-url", "https://localhost:1", "--clean", "perhaps"];
     let (code, error) = release(&place, &arguments);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"
+    error: 2 problems with the inputs
+      → resource-manager-url: contradicts environment AzureCloud, whose address is known; give environment AzureStack for a resource manager of your own, or leave the URL out
+      → clean: is "perhaps"; write true or false
+    "#);
 }
 
 #[test]

@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("plan", &["facts", "names"]),
     ("release", &["plan", "facts", "azure", "checks", "http", "names"]),
     ("report", &["release", "checks", "text"]),
-    ("host", &["report", "release", "checks", "artifact", "text"]),
+    ("host", &["report", "release", "checks", "artifact", "secret", "text"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
     ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),
     (

@@ -1,62 +1,108 @@
-//! A terminal, watched by a person or not.
+//! What is shown while a run goes on.
 //!
-//! Every line goes to the writer that the composition root gives; where a person
-//! watches, a live line and bars stand below it, on standard error.
+//! Every line goes to the writer that the composition root gives, in groups where the
+//! host has them; where a person watches, a live line and bars stand below it, on
+//! standard error.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::{Grade, Host, azure_pipelines};
 use crate::artifact;
 use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
 use crate::release::Progress;
 use crate::release::journal::{Entry, Event};
+use crate::release::machine::Phase;
 use crate::report;
 use crate::text;
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// The terminal.
-pub struct Terminal {
+/// What is shown, and where.
+pub struct Screen {
+    host: Host,
     out: Mutex<Box<dyn Write + Send>>,
     live: Option<ProgressBar>,
-    waiting: Mutex<Option<Waiting>>,
+    waiting: Mutex<String>,
+    group_open: Mutex<bool>,
 }
 
-struct Waiting {
-    what: String,
-    since: Instant,
-    limit: Duration,
-}
-
-impl Terminal {
+impl Screen {
     /// `watched` says whether a person sees the live line.
-    pub fn new(out: Box<dyn Write + Send>, watched: bool) -> Self {
+    pub fn new(host: Host, out: Box<dyn Write + Send>, watched: bool) -> Self {
         let live = watched.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(spinner());
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { out: Mutex::new(out), live, waiting: Mutex::new(None) }
+        Self {
+            host,
+            out: Mutex::new(out),
+            live,
+            waiting: Mutex::new(String::new()),
+            group_open: Mutex::new(false),
+        }
     }
 
     /// Shows an entry of the journal.
     pub fn show(&self, entry: &Entry) {
+        if let Event::Moved { phase, .. } = &entry.event {
+            self.begin_phase(*phase);
+        }
         let lines = report::lines::of(entry);
         if !lines.is_empty() {
             self.say(&lines);
         }
         match &entry.event {
             Event::Waiting { what, limit } => {
-                let waiting = Waiting { what: text::line(what), since: Instant::now(), limit: *limit };
-                self.live_line(Some(waiting), "");
+                self.wait_for(format!(
+                    "waiting for {}, at most {}",
+                    text::line(what),
+                    report::duration(*limit)
+                ));
             }
-            Event::Moved { .. } => self.live_line(None, ""),
+            Event::Moved { phase, .. } => self.wait_for(phase.words().to_owned()),
             _ => {}
+        }
+    }
+
+    /// A group a phase, and the agent's progress bar.
+    fn begin_phase(&self, phase: Phase) {
+        self.close_group();
+        if phase.outcome().is_some() {
+            return;
+        }
+        let mut lines = Vec::new();
+        if self.host == Host::AzurePipelines {
+            let value = percent(phase).to_string();
+            lines.push(azure_pipelines::command("task.setprogress", &[("value", &value)], phase.words()));
+        }
+        if let Some(group) = self.host.group(phase.words()) {
+            lines.push(group);
+            *self.group_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        self.say(&lines);
+    }
+
+    /// Ends the open group, so that what follows is seen without a click.
+    pub fn close_group(&self) {
+        let mut open = self.group_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut *open) {
+            self.say(&self.host.end_group().into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    /// An annotation on the run's page, where the host has one.
+    pub fn annotate(&self, grade: Grade, title: &str, text: &str) {
+        let (title, text) = (text::line(title), text::lines(text).join("\n"));
+        if let Some(line) = self.host.annotation(grade, &title, &text) {
+            self.close_group();
+            self.say(&[line]);
         }
     }
 
@@ -112,22 +158,35 @@ impl Terminal {
         }
     }
 
-    fn live_words(&self, words: &str) {
-        self.live_line(None, &text::line(words));
+    /// A new thing is waited for; the line's clock begins again.
+    fn wait_for(&self, what: String) {
+        let Some(bar) = &self.live else { return };
+        bar.reset_elapsed();
+        bar.set_style(spinner());
+        bar.set_message(what.clone());
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
-    fn live_line(&self, waiting: Option<Waiting>, words: &str) {
+    fn live_words(&self, words: &str) {
         let Some(bar) = &self.live else { return };
-        let mut current = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_some() {
-            *current = waiting;
-        }
+        let what = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         bar.set_style(spinner());
-        let what = current.as_ref().map_or(String::new(), |waiting| {
-            let until = waiting.limit.saturating_sub(waiting.since.elapsed());
-            format!("waiting for {}, {} left", waiting.what, report::duration(until))
-        });
-        bar.set_message(if words.is_empty() { what } else { format!("{what} · {words}") });
+        bar.set_message(format!("{what} · {}", text::line(words)));
+    }
+}
+
+/// How far a release is, for a progress bar: the phases take about this share.
+fn percent(phase: Phase) -> u8 {
+    match phase {
+        Phase::Planned => 0,
+        Phase::Deploying => 10,
+        Phase::CheckingStaging => 40,
+        Phase::Swapping => 60,
+        Phase::Observing(_) => 75,
+        Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
+        Phase::RollingBack => 85,
+        Phase::CheckingRollback | Phase::Leaving => 95,
+        Phase::Ended(_) => 100,
     }
 }
 

@@ -1,0 +1,149 @@
+//! What a run leaves: the last lines, an annotation, the summary, the report, the
+//! outputs, and the checks as test results, each where the host wants it.
+
+use std::path::{Path, PathBuf};
+
+use super::context::{Context, write_file};
+use crate::error::Error;
+use crate::host::{Grade, Host, Outputs, azure_pipelines, github};
+use crate::release::journal::{Conclusion, Entry, SlotView};
+use crate::report;
+
+impl Context {
+    /// Writes the reports of a verb that kept a journal.
+    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> Result<(), Error> {
+        self.terminal.close_group();
+        self.terminal.finish();
+        let conclusion = Conclusion::of(entries);
+        self.terminal.say(&report::lines::conclusion(&conclusion, next));
+        self.annotate(&conclusion, exit_code);
+        let summary = report::markdown::summary(entries, next);
+        let document = report::json::report(entries, exit_code, next);
+        let summary_file = self.file("summary", "summary.md", &summary)?;
+        let report_file = self.file("report-file", "report.json", &format!("{document:#}\n"))?;
+        self.hand_on(&outputs(&conclusion, summary_file.as_deref(), report_file.as_deref()));
+        self.show_summary(&summary, summary_file.as_deref());
+        self.publish_checks(entries);
+        self.document(&document);
+        Ok(())
+    }
+
+    /// One annotation tells how it ended; the log and the summary have the rest.
+    fn annotate(&self, conclusion: &Conclusion, exit_code: u8) {
+        let title = format!(
+            "{} {}",
+            self.raw.get("app-name").unwrap_or("slotway"),
+            conclusion.outcome.map_or("unfinished", |outcome| outcome.word())
+        );
+        let headline = report::lines::headline(conclusion);
+        match &conclusion.cause {
+            Some((cause, help)) if exit_code != 0 => {
+                let text = std::iter::once(cause).chain(help).cloned().collect::<Vec<_>>().join("\n");
+                self.terminal.annotate(Grade::Error, &title, &format!("{text}\n{headline}"));
+            }
+            _ if exit_code != 0 => self.terminal.annotate(Grade::Error, &title, &headline),
+            _ => self.terminal.annotate(Grade::Notice, &title, &headline),
+        }
+    }
+
+    /// Writes a file where the user asks for it, or where the host keeps such files.
+    fn file(&self, input: &str, name: &str, text: &str) -> Result<Option<PathBuf>, Error> {
+        let path = match (self.raw.get(input), &self.files) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(folder)) => {
+                std::fs::create_dir_all(folder).map_err(|error| Error::Write {
+                    path: folder.display().to_string(),
+                    reason: error.to_string(),
+                })?;
+                folder.join(format!("{}-{name}", uuid::Uuid::new_v4()))
+            }
+            (None, None) => return Ok(None),
+        };
+        write_file(&path, text)?;
+        // Later steps may run in another folder.
+        Ok(Some(std::path::absolute(&path).unwrap_or(path)))
+    }
+
+    /// The outputs, for later steps and jobs. That a host cannot take them is said and
+    /// fails no release.
+    pub(super) fn hand_on(&self, outputs: &[(&'static str, String)]) {
+        match self.host {
+            Host::Terminal => {}
+            Host::GitHub => {
+                let Some(path) = self.process.get("GITHUB_OUTPUT") else { return };
+                if let Err(error) = github::append_values(Path::new(path), outputs) {
+                    self.terminal.annotate(Grade::Warning, "outputs", &error.to_string());
+                }
+            }
+            Host::AzurePipelines => {
+                let lines: Vec<String> = outputs
+                    .iter()
+                    .map(|(name, value)| {
+                        let name = azure_pipelines::output_name(name);
+                        let properties = [("variable", name.as_str()), ("isOutput", "true")];
+                        azure_pipelines::command("task.setvariable", &properties, value)
+                    })
+                    .collect();
+                self.terminal.say(&lines);
+            }
+        }
+    }
+
+    fn show_summary(&self, summary: &str, file: Option<&Path>) {
+        match (self.host, file) {
+            (Host::GitHub, _) => {
+                let Some(path) = self.process.get("GITHUB_STEP_SUMMARY") else { return };
+                if let Err(error) = github::append(Path::new(path), summary) {
+                    self.terminal.annotate(Grade::Warning, "summary", &error.to_string());
+                }
+            }
+            (Host::AzurePipelines, Some(file)) => {
+                let line = azure_pipelines::command("task.uploadsummary", &[], &file.to_string_lossy());
+                self.terminal.say(&[line]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Azure Pipelines shows checks in its Tests tab.
+    fn publish_checks(&self, entries: &[Entry]) {
+        if self.host != Host::AzurePipelines {
+            return;
+        }
+        let Some(junit) = report::junit::report(entries) else { return };
+        match self.file("", "checks.xml", &junit) {
+            Ok(Some(path)) => {
+                // PublishTestResults prints the same command (azure-pipelines-tasks, its L0 tests).
+                let files = path.to_string_lossy();
+                let properties = [
+                    ("type", "JUnit"),
+                    ("mergeResults", "true"),
+                    ("runTitle", "Slotway checks"),
+                    ("publishRunAttachments", "true"),
+                    ("resultFiles", &files),
+                ];
+                self.terminal.say(&[azure_pipelines::command("results.publish", &properties, "")]);
+            }
+            Ok(None) => {}
+            Err(error) => self.terminal.annotate(Grade::Warning, "checks", &error.to_string()),
+        }
+    }
+}
+
+fn outputs(conclusion: &Conclusion, summary: Option<&Path>, report: Option<&Path>) -> Outputs {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let path = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
+    let url = |view: &Option<SlotView>| view.as_ref().map(|view| view.url.clone()).unwrap_or_default();
+    let gap = conclusion.watch.as_ref().map(|watch| watch.longest_gap.as_millis().to_string());
+    vec![
+        ("outcome", conclusion.outcome.map_or("unfinished", |outcome| outcome.word()).to_owned()),
+        ("release-id", conclusion.release.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("staging-url", url(&conclusion.staging_before)),
+        ("production-url", url(&conclusion.before)),
+        ("production-build", text(&conclusion.production)),
+        ("previous-build", conclusion.before.as_ref().map(|view| view.build.clone()).unwrap_or_default()),
+        ("swap-gap", gap.unwrap_or_default()),
+        ("summary-file", path(summary)),
+        ("report-file", path(report)),
+    ]
+}
