@@ -33,6 +33,9 @@ const LAST_READ: Duration = Duration::from_millis(1500);
 /// How long Azure is read after a swap's end until it says what production serves.
 const READ_BACK: Duration = Duration::from_secs(120);
 
+/// How long Azure is read before an outcome is said, until it says what production serves.
+const CONFIRMING: Duration = Duration::from_secs(30);
+
 /// The package, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -170,6 +173,10 @@ async fn step(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
     if phase == Phase::Leaving {
         return leave(release, state, journal).await;
     }
+    // The read that ends a cancelled run must not be cancelled by the same signal.
+    if matches!(phase, Phase::Confirming(_)) && *release.cancelled.borrow() {
+        return last_read(release, state, journal).await;
+    }
     let mut cancelled = release.cancelled.clone();
     tokio::select! {
         biased;
@@ -191,6 +198,7 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
         Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
         Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
         Phase::Observing(direction) => observe_swap(release, state, direction, journal).await,
+        Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
         Phase::LookingBack => look_back(release, state, journal).await,
         Phase::CheckingProduction => {
             if check::production(release, state.release.as_ref(), journal).await {
@@ -307,14 +315,34 @@ async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journ
     Step::Observed(serving)
 }
 
+/// The last read before an outcome is said: somebody else may have acted meanwhile.
+async fn confirm(
+    release: &Release<'_>,
+    state: &mut State,
+    outcome: Outcome,
+    journal: &mut Journal<'_>,
+) -> Step {
+    let wanted = if outcome == Outcome::Released { Serving::New } else { Serving::Old };
+    let observation = observe::observe(release, &state.before, None, CONFIRMING).await;
+    let serving = note(state, observation, journal);
+    if serving != wanted && serving != Serving::Unknown {
+        journal.fail(
+            format!("at the end production was found to serve {}", words(serving)),
+            vec!["look at both slots: slotway status".to_owned()],
+        );
+    }
+    Step::Observed(serving)
+}
+
 async fn leave(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    let read = tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await;
-    match read {
-        Ok(observation) => {
-            let serving = note(state, observation, journal);
-            journal.warn("a swap may still be under way; it cannot be called back");
-            Step::Observed(serving)
-        }
+    journal.warn("a swap may still be under way; it cannot be called back");
+    last_read(release, state, journal).await
+}
+
+/// The one quick read of a run that has been asked to stop.
+async fn last_read(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
+    match tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await {
+        Ok(observation) => Step::Observed(note(state, observation, journal)),
         Err(_) => {
             journal.warn("Azure did not say in time what production serves");
             Step::Observed(Serving::Unknown)

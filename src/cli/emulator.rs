@@ -96,5 +96,11 @@ fn read_scenario(path: &Path) -> Result<Scenario, Error> {
         problem("scenario", format!("{}:{line}:{column}: {error}", path.display()))
     })?;
     scenario.relative_to(path.parent().unwrap_or_else(|| Path::new(".")));
-    Ok(scenario)
+    let release = scenario.release.iter().flat_map(|seed| seed.config.iter().chain([&seed.package]));
+    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release);
+    let missing = named.into_iter().find(|path| !path.exists()).cloned();
+    match missing {
+        Some(path) => Err(problem("scenario", format!("it names {}, which is not there", path.display()))),
+        None => Ok(scenario),
+    }
 }

@@ -156,6 +156,13 @@ pub async fn bind() -> io::Result<TcpListener> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
 }
 
+impl Identity {
+    /// `Retry-After` in whole seconds, never 0: clients take that for none (real-clients.md, swap).
+    pub fn retry_after_seconds(&self) -> String {
+        self.retry_after.as_millis().div_ceil(1000).max(1).to_string()
+    }
+}
+
 impl Cloud {
     /// Puts the parts together; nothing serves yet.
     pub fn new(shared: Shared, directory: Directory, identity: Identity, tls: Arc<ServerConfig>) -> Self {

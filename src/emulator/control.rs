@@ -4,6 +4,7 @@
 //! its port is told to the owner only. Never shows a body, a secret or a token.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::cloud::{Cloud, Role};
 use super::fault::Faults;
 use super::front::Body;
+use super::scenario::Action;
 use super::token::AssertionOrder;
 use super::wire::{self, Call};
 use super::world::{
@@ -97,6 +99,10 @@ enum Act {
         #[serde(default = "yes")]
         preserve_vnet: bool,
     },
+    Deploy {
+        slot: SlotName,
+        package: PathBuf,
+    },
     Restart {
         slot: SlotName,
     },
@@ -142,6 +148,9 @@ fn act(cloud: &Cloud, action: Act) -> Reply {
             let begun =
                 cloud.shared.act(|world| world.begin_swap(&slot(source), &slot(target), preserve_vnet));
             return begun.map(|id| json!({ "operation": id })).map_err(|refusal| refused(&refusal));
+        }
+        Act::Deploy { slot, package } => {
+            cloud.shared.act(|world| world.perform(Action::Deploy { slot, package }))
         }
         Act::Restart { slot: name } => cloud.shared.act(|world| world.restart(&slot(name))),
         Act::Start { slot: name } => cloud.shared.act(|world| world.start(&slot(name))),

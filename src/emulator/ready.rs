@@ -46,10 +46,10 @@ pub struct SlotUrls {
 
 impl Ready {
     /// Shell exports for Slotway, az and the SDKs, to be given to `eval` (real-clients.md, "Pointing them at a
-    /// server on loopback"). `az_folder` becomes az's configuration folder, so that the user's own is left alone.
+    /// server on loopback"). Not ARM_CLOUD_METADATA_URL: az 2.91 reads that with the system's authorities only.
+    /// `az_folder` becomes az's configuration folder, so that the user's own is left alone.
     pub fn print_env(&self, az_folder: &std::path::Path) -> String {
         let ca = self.ca_file.to_string_lossy();
-        let metadata = format!("{}metadata/endpoints?api-version=2019-05-01", self.resource_manager);
         let az_folder = az_folder.to_string_lossy();
         let authority = format!("{}/", self.authority);
         let variables = [
@@ -73,7 +73,6 @@ impl Ready {
             ("AZURE_CONFIG_DIR", Some(&az_folder)),
             ("AZURE_CORE_INSTANCE_DISCOVERY", Some("false")),
             ("AZURE_CORE_COLLECT_TELEMETRY", Some("no")),
-            ("ARM_CLOUD_METADATA_URL", Some(&metadata)),
             ("# the emulator itself", None),
             ("SLOTWAY_EMULATOR_CONTROL", Some(&self.control)),
         ];

@@ -17,7 +17,7 @@ use super::front::{Body, BodyError};
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How much of an unwanted body is read.
-const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
+const DISCARD_LIMIT: usize = 2 * 1024 * 1024 * 1024;
 
 /// How long an unwanted body may take.
 const DISCARD_TIME: std::time::Duration = std::time::Duration::from_secs(20);
@@ -223,7 +223,8 @@ pub fn add(response: &mut Response<Body>, name: &str, value: &str) {
 
 /// `yyyy-MM-ddTHH:mm:ss.fffffffZ`, without trailing zeros: as .NET writes a time with its zone.
 pub fn rfc3339(time: time::OffsetDateTime) -> String {
-    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+    let counted = time.replace_nanosecond(time.nanosecond() / 100 * 100).unwrap_or(time);
+    counted.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -241,6 +242,12 @@ mod tests {
         assert!(path.ends_in_slash());
         assert_eq!(Path::new("/x/Sites/a/config/web").slot(), Some("production"));
         assert_eq!(Path::new("/x/sites").slot(), None);
+    }
+
+    #[test]
+    fn times_have_the_ticks_of_dotnet() {
+        let time = time::macros::datetime!(2026-11-21 13:30:01.320_406_926 UTC);
+        assert_eq!(rfc3339(time), "2026-11-21T13:30:01.3204069Z");
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn percent(phase: Phase) -> u8 {
         Phase::Observing(_) => 75,
         Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
         Phase::RollingBack => 85,
-        Phase::CheckingRollback | Phase::Leaving => 95,
+        Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,
         Phase::Ended(_) => 100,
     }
 }

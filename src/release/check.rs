@@ -61,7 +61,8 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
 pub async fn other_slot(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, None);
-    let good = ready(release, &target, LOOK, journal).await;
+    let limit = LOOK.min(release.config.limits.ready);
+    let good = ready(release, &target, limit, journal).await;
     if !good {
         journal.fail(
             format!("{} is bad too, so going back there would not help", slot.slot),

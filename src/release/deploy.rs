@@ -112,7 +112,7 @@ pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<
     let slot = release.facts.staging.as_ref();
     let host = slot.and_then(|slot| slot.scm_host.as_deref());
     let scm = facts::scm(release.azure, host, release.instances.first().map(String::as_str))?;
-    let known: BTreeSet<String> = scm.deployments().await?.into_iter().map(|record| record.id).collect();
+    let known = known_before(release, &scm).await?;
     let limit = release.config.limits.deploy;
     journal.add(Event::Waiting { what: "the upload and the deployment".to_owned(), limit });
     let started = Instant::now();
@@ -125,6 +125,18 @@ pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<
     write_note(release, &scm, &id, package, journal).await;
     journal.add(Event::Deployed { release: id.clone(), elapsed: uploaded.elapsed() });
     Ok(id)
+}
+
+/// Every record that was there before ours: the slot's own, and production's, which
+/// somebody else's swap could bring here.
+async fn known_before(release: &Release<'_>, scm: &Scm) -> Result<BTreeSet<String>, DeployError> {
+    let mut known: BTreeSet<String> = scm.deployments().await?.into_iter().map(|record| record.id).collect();
+    let production = &release.facts.production;
+    if let Ok(other) = facts::scm(release.azure, production.scm_host.as_deref(), None) {
+        known.extend(other.deployments().await.unwrap_or_default().into_iter().map(|record| record.id));
+    }
+    known.extend(production.build.release_id().map(ToString::to_string));
+    Ok(known)
 }
 
 async fn upload<'a>(

@@ -41,6 +41,8 @@ pub enum Phase {
     RollingBack,
     /// The old build is proven in production.
     CheckingRollback,
+    /// About to end like this: production is read once more, because others act too.
+    Confirming(Outcome),
     /// Cancelled while production might be moving: one last read.
     Leaving,
     /// Over.
@@ -156,11 +158,11 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Planned, E::NothingToRollBack) => P::Ended(Outcome::NothingToDo),
 
         (P::Deploying, E::Deployed) => P::CheckingStaging,
-        (P::Deploying, E::DeployFailed | E::Cancelled) => P::Ended(Outcome::Refused),
+        (P::Deploying, E::DeployFailed | E::Cancelled) => P::Confirming(Outcome::Refused),
 
         (P::CheckingStaging, E::StagingPassed) => P::Swapping,
         (P::CheckingStaging, E::StagingPassedAndStop) => P::Ended(Outcome::Staged),
-        (P::CheckingStaging, E::StagingFailed | E::Cancelled) => P::Ended(Outcome::Refused),
+        (P::CheckingStaging, E::StagingFailed | E::Cancelled) => P::Confirming(Outcome::Refused),
 
         // Whatever a swap's answer claims, the next call is a read.
         (P::Swapping, E::SwapEnded(_)) => P::Observing(Direction::Forward),
@@ -168,7 +170,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Observing(Direction::Forward), E::Observed(Serving::Old)) => P::Ended(Outcome::Refused),
         (P::Observing(_), E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
 
-        (P::CheckingProduction, E::ProductionPassed) => P::Ended(Outcome::Released),
+        (P::CheckingProduction, E::ProductionPassed) => P::Confirming(Outcome::Released),
         (P::CheckingProduction, E::ProductionFailed) => P::LookingBack,
         // Production serves the new build, and nobody has proven it.
         (P::CheckingProduction, E::Cancelled) => P::Ended(Outcome::Stuck),
@@ -184,8 +186,15 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Observing(Direction::Back), E::Observed(Serving::Old)) => P::CheckingRollback,
         (P::Observing(Direction::Back), E::Observed(Serving::New)) => P::Ended(Outcome::Stuck),
 
-        (P::CheckingRollback, E::RollbackPassed) => P::Ended(Outcome::RolledBack),
+        (P::CheckingRollback, E::RollbackPassed) => P::Confirming(Outcome::RolledBack),
         (P::CheckingRollback, E::RollbackFailed | E::Cancelled) => P::Ended(Outcome::Stuck),
+
+        (P::Confirming(outcome), E::Observed(serving)) if outcome.agrees_with(serving) => P::Ended(outcome),
+        // Nothing was sent that could have changed production, whether or not it can be read.
+        (P::Confirming(Outcome::Refused), E::Observed(Serving::Unknown) | E::Cancelled) => {
+            P::Ended(Outcome::Refused)
+        }
+        (P::Confirming(_), E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         // A swap under way cannot be called back: say what is seen, and that it may move.
         (P::Swapping | P::RollingBack | P::Observing(_), E::Cancelled) => P::Leaving,
@@ -218,6 +227,7 @@ impl Phase {
             Self::LookingAtOtherSlot => "look at the other slot",
             Self::RollingBack => "roll back",
             Self::CheckingRollback => "check the rollback",
+            Self::Confirming(_) => "confirm",
             Self::Leaving => "leave",
             Self::Ended(_) => "end",
         }
@@ -225,6 +235,15 @@ impl Phase {
 }
 
 impl Outcome {
+    /// Whether production must serve this for the outcome to be true.
+    fn agrees_with(self, serving: Serving) -> bool {
+        match self {
+            Self::Released => serving == Serving::New,
+            Self::Refused | Self::RolledBack | Self::Staged => serving == Serving::Old,
+            Self::NothingToDo | Self::Stuck => true,
+        }
+    }
+
     /// The word in reports and outputs.
     pub fn word(self) -> &'static str {
         match self {
@@ -352,7 +371,10 @@ mod tests {
             let swapped = steps.iter().any(|(phase, ..)| *phase == Phase::Swapping);
             let said = |event: Event| steps.iter().any(|step| step.1 == event);
             match outcome {
-                Outcome::Released => prop_assert!(said(Event::ProductionPassed)),
+                Outcome::Released => {
+                    prop_assert!(said(Event::ProductionPassed));
+                    prop_assert_eq!(steps.last().map(|step| step.1), Some(Event::Observed(Serving::New)));
+                }
                 Outcome::RolledBack => {
                     prop_assert!(said(Event::Observed(Serving::Old)) && said(Event::RollbackPassed));
                 }

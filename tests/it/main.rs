@@ -2,5 +2,10 @@
 
 mod bad_input;
 mod harness;
+mod load;
+mod memory;
 mod rehearse;
+mod server;
+mod service;
+mod trouble;
 mod walls;

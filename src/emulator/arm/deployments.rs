@@ -92,7 +92,7 @@ pub(super) fn status(cloud: &Cloud, call: &Call, slot: &SlotRef, rest: &[&str]) 
     let now = cloud.shared.read(crate::emulator::world::World::now);
     let location = format!("{base}{id}?api-version={}&{}", version(call), operations::signature(now));
     wire::set(&mut response, "location", &location);
-    wire::set(&mut response, "retry-after", &cloud.identity.retry_after.as_secs().to_string());
+    wire::set(&mut response, "retry-after", &cloud.identity.retry_after_seconds());
     Ok(response)
 }
 

@@ -68,7 +68,7 @@ pub(super) fn poll(cloud: &Cloud, call: &Call, slot: &SlotRef, id: &str) -> Repl
         OperationState::Running => {
             let mut response = wire::empty(StatusCode::ACCEPTED);
             wire::set(&mut response, "location", &location(cloud, slot, &id.0, version(call)));
-            wire::set(&mut response, "retry-after", &cloud.identity.retry_after.as_secs().to_string());
+            wire::set(&mut response, "retry-after", &cloud.identity.retry_after_seconds());
             Ok(response)
         }
         OperationState::Succeeded => {

@@ -93,7 +93,7 @@ fn write_app_settings(cloud: &Cloud, call: &Call, slot: &SlotRef) -> Reply {
 fn object(value: Value) -> Result<Map<String, Value>, Failure> {
     match value {
         Value::Object(object) => Ok(object),
-        Value::Null => Ok(Map::new()),
+        // A body without them must not wipe everything that is there.
         _ => Err(Failure::bad_request("properties must be an object.")),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn begin(cloud: &Cloud, call: &Call, source: &SlotRef) -> Reply {
     let mut response = wire::empty(StatusCode::ACCEPTED);
     let location = operations::location(cloud, source, &id.0, version(call));
     wire::set(&mut response, "location", &location);
-    wire::set(&mut response, "retry-after", &cloud.identity.retry_after.as_secs().to_string());
+    wire::set(&mut response, "retry-after", &cloud.identity.retry_after_seconds());
     wire::set(&mut response, "etag", &operations::etag(&id.0));
     Ok(response)
 }

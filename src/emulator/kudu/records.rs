@@ -21,6 +21,7 @@ use crate::emulator::world::{
 pub(super) fn location(scm: &str, deployer: &str, time: Timestamp) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day]_[hour]-[minute]-[second]Z");
     let time = time.format(format).unwrap_or_default();
+    let deployer: String = url::form_urlencoded::byte_serialize(deployer.as_bytes()).collect();
     format!("https://{scm}/api/deployments/latest?deployer={deployer}&time={time}")
 }
 

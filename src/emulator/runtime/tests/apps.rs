@@ -84,7 +84,7 @@ async fn a_start_command_runs_with_its_settings_and_restarts_when_they_change() 
     assert_eq!(stand.get(&production, "/env/COLOUR").await.text, "blue");
     assert_ne!(stand.get(&production, "/pid").await.text, pid);
     stand.shared.shutdown().await;
-    assert_gone(&pid);
+    assert_gone(&pid).await;
 }
 
 #[tokio::test]
@@ -155,16 +155,22 @@ async fn what_an_app_has_started_ends_with_it() {
     let app = stand.get(&production, "/pid").await.text;
     let child = std::fs::read_to_string(folder.join("child.pid")).expect("a child");
     stand.shared.shutdown().await;
-    assert_gone(&app);
-    assert_gone(&child);
+    assert_gone(&app).await;
+    assert_gone(&child).await;
 }
 
-/// Whether a process is gone, or only waits for somebody to take note.
-fn assert_gone(pid: &str) {
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    let running =
-        state.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'));
-    assert!(!running, "still there: {state}");
+/// Waits until a process is gone, or only waits for somebody to take note: a killed one needs a moment for it.
+async fn assert_gone(pid: &str) {
+    let running = || {
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        state.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z') && !rest.starts_with('X'))
+    };
+    let gone = async {
+        while running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the process is gone");
 }
 
 #[tokio::test]
