@@ -4,6 +4,7 @@ mod bad_input;
 mod harness;
 mod load;
 mod memory;
+mod metadata;
 mod rehearse;
 mod server;
 mod service;
