@@ -5,6 +5,7 @@ mod documents;
 mod harness;
 mod load;
 mod memory;
+mod metadata;
 mod rehearse;
 mod server;
 mod service;

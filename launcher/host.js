@@ -1,0 +1,41 @@
+'use strict';
+// What the launcher says to the host: an error, and how the step ended.
+// Everything else that a host is told comes from the binary.
+
+/** What runs us. A GitHub job never has TF_BUILD. */
+function detect(env) {
+  if (env.TF_BUILD) return 'azure-pipelines';
+  return env.GITHUB_ACTIONS === 'true' ? 'github' : 'terminal';
+}
+
+/** One line in which no host finds a command: both read `##` forms anywhere in a line. */
+function plain(text) {
+  return String(text).replace(/[\x00-\x1f\x7f]/g, ' ').replace(/##/g, '# #');
+}
+
+/** Says one line. */
+function say(text) {
+  console.log(plain(text));
+}
+
+/** Says an error in the host's own form (encodings: runner ActionCommand.cs, task-lib taskcommand.ts). */
+function sayError(kind, message) {
+  const text = plain(message);
+  if (kind === 'github') console.log(`::error title=Slotway did not start::${text.replace(/%/g, '%25')}`);
+  else if (kind === 'azure-pipelines') console.log(`##vso[task.logissue type=error;]${text.replace(/%/g, '%AZP25')}`);
+  else console.error(`error: ${text}`);
+}
+
+/** Tells the host how the step ended. The agent takes every exit code but 0 for a broken agent. */
+function conclude(kind, code) {
+  if (kind !== 'azure-pipelines') {
+    process.exitCode = code;
+    return;
+  }
+  // The agent keeps the worst of several results, so the binary may say SucceededWithIssues before
+  // (azure-pipelines-agent TaskCommandExtension.cs, MergeTaskResults).
+  console.log(`##vso[task.complete result=${code === 0 ? 'Succeeded' : 'Failed'};]`);
+  process.exitCode = 0;
+}
+
+module.exports = { detect, say, sayError, conclude };
