@@ -248,7 +248,7 @@ pub struct Limits {
     pub no_progress: Duration,
     /// Until a swap has ended.
     pub swap: Duration,
-    /// For finishing what a cancelled run has left.
+    /// How long the site is watched for a sign of a swap whose answer was lost.
     pub settle: Duration,
 }
 

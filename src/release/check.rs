@@ -145,8 +145,7 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
     })
 }
 
-/// Without checks of its own, a slot must answer on its root below 500 on every
-/// instance, which being ready has shown already: there is nothing more to run.
+/// Without checks of its own, a slot must answer on its root below 500 on every instance.
 fn checks_for(release: &Release<'_>, slot: &SlotName) -> Vec<Check> {
     let given: Vec<Check> =
         release.config.checks.iter().filter(|check| check.applies_to(slot)).cloned().collect();
