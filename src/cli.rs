@@ -99,7 +99,7 @@ async fn unless_cancelled(
     }
 }
 
-/// Becomes true at SIGINT or SIGTERM; a second one ends the process at once.
+/// Becomes true at SIGINT, SIGTERM or SIGHUP; a second one ends the process at once.
 fn signals() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
@@ -115,10 +115,15 @@ fn signals() -> watch::Receiver<bool> {
 #[cfg(unix)]
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        // The terminal was closed: what was started must still be cleared away.
+        _ = hangup.recv() => {}
     }
 }
 

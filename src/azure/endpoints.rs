@@ -6,6 +6,9 @@ use serde::Deserialize;
 use super::error::AzureError;
 use crate::http::{Http, Request};
 
+/// A wrong address is a likelier cause of silence here than a passing fault.
+const FIRST_CONTACT: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// Which Azure. The names are those of a service connection's `environment`
 /// (arm-app-service §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +117,7 @@ async fn metadata(base: &Url, http: &Http) -> Result<Endpoints, AzureError> {
     let mut url = base.join("/metadata/endpoints").map_err(|error| AzureError::shape(doing, error))?;
     url.set_query(Some("api-version=2015-01-01"));
     let answer = http
-        .send_expecting_success(&Request::get(url))
+        .send_expecting_success(&Request::get(url).within(FIRST_CONTACT, FIRST_CONTACT))
         .await
         .map_err(|source| AzureError::call(doing, source))?;
     let document: Metadata =

@@ -61,9 +61,15 @@ impl AzureError {
     pub fn help(&self) -> Vec<String> {
         match self {
             Self::SignIn { codes, sent, .. } => sign_in_advice(codes, sent.as_deref()),
+            Self::Call { source: SendError::NotSent { reason }, .. } if reason.contains("certificate") => vec![
+                "the server's certificate is not trusted here: for a private certificate authority give ca-file"
+                    .to_owned(),
+            ],
+            Self::Call { doing, source } if doing.contains("metadata document") && source.refusal().is_some() => {
+                vec!["check resource-manager-url: no resource manager answers there".to_owned()]
+            }
             Self::Call { source: SendError::NotSent { .. }, .. } => vec![
-                "nothing answered at that address: check the host name, the network and HTTPS_PROXY; \
-                 for a private certificate authority give ca-file"
+                "no connection could be made: check the address, the network and HTTPS_PROXY"
                     .to_owned(),
             ],
             Self::Call { .. } => self.refusal().map(refusal_help).unwrap_or_default(),

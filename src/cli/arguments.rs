@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
         .subcommand(verb("check", "Run the smoke checks against a slot or a URL; changes nothing").arg(
             Arg::new("url").long("url").value_name("URL").help("check this URL instead of a slot; nobody signs in"),
         ))
-        .subcommand(verb("plan", "Say what release would do, what moves and what stays, and what forbids it"))
+        .subcommand(verb("plan", "Say what release would do, what forbids it, and which settings differ between the slots"))
         .subcommand(verb("status", "Say which build each slot serves and what is under way"))
         .subcommand(Command::new("run").hide(true).about("What a pipeline step runs: the verb is its input").arg(output()))
         .subcommand(rehearse())

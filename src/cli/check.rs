@@ -25,6 +25,9 @@ pub(super) async fn check(context: &Context) -> Result<u8, Error> {
         None => slot(context).await?,
     };
     let limits = &context.config.limits;
+    let show = |entry: &_| context.terminal.show(entry);
+    let mut journal = Journal::new(&show);
+    journal.add(Event::Waiting { what: target.base_url.to_string(), limit: limits.ready });
     let progress = |progress| context.terminal.progress(Progress::Ready(progress));
     let deadline = Instant::now() + limits.ready;
     let instances = wait_ready(http.client(), &target, &ReadySettings::default(), deadline, &progress).await;
@@ -37,8 +40,6 @@ pub(super) async fn check(context: &Context) -> Result<u8, Error> {
         outcomes = run_all(http.client(), &checks, &target, deadline, &progress).await;
     }
     let verdict = worst([ready, deciding_verdict(&outcomes)]);
-    let show = |entry: &_| context.terminal.show(entry);
-    let mut journal = Journal::new(&show);
     journal.add(Event::Ready { slot: target.slot.clone(), instances });
     if outcomes.is_empty() && ready == Verdict::Pass {
         journal.warn("no checks apply; that every instance answers below 500 is all that was shown");

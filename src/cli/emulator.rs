@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use tokio::sync::watch;
 
-use super::context::{problem, write_file, write_out};
+use super::context::{problem, write_out};
 use super::rehearse::unpack_storefront;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};
@@ -68,6 +68,11 @@ pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<b
         }
         seed.scenario.slots.entry(SlotName::production()).or_default().package = Some(package);
     }
+    let ready_file = matches.get_one::<String>("ready-file");
+    if let Some(old) = ready_file {
+        // An old one would tell of endpoints that are gone.
+        let _ = std::fs::remove_file(old);
+    }
     let mut emulator = start(seed, folder.path()).await?;
     let written = announce(matches, &emulator);
     if written.is_ok() {
@@ -78,6 +83,9 @@ pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<b
     }
     emulator.shutdown().await;
     let _ = folder.close();
+    if let Some(path) = ready_file {
+        let _ = std::fs::remove_file(path);
+    }
     written.map(|()| 0)
 }
 
@@ -88,19 +96,27 @@ fn announce(matches: &ArgMatches, emulator: &Emulator) -> Result<(), Error> {
     let ready =
         serde_json::to_string_pretty(emulator.ready()).map_err(|error| Error::Emulator(error.to_string()))?;
     match matches.get_one::<String>("ready-file") {
-        // Written beside it and renamed, so that a reader never sees half of it.
-        Some(path) => {
-            let part = PathBuf::from(format!("{path}.part"));
-            write_file(&part, &ready)?;
-            std::fs::rename(&part, path)
-                .map_err(|error| Error::Write { path: path.clone(), reason: error.to_string() })
-        }
+        Some(path) => write_ready(Path::new(path), &ready)
+            .map_err(|error| Error::Write { path: path.clone(), reason: error.to_string() }),
         None if matches.get_flag("print-env") => Ok(()),
         None => {
             write_out(&format!("{ready}\n"));
             Ok(())
         }
     }
+}
+
+/// Written beside it and renamed, so that a reader never sees half of it; for its owner
+/// only, for it holds the client secret.
+fn write_ready(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let part = PathBuf::from(format!("{}.part", path.display()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    writeln!(options.open(&part)?, "{text}")?;
+    std::fs::rename(&part, path)
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario, Error> {

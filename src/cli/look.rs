@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::run::{look, order};
+use super::run::{look, order, prepare};
 use crate::azure::{ResourceManager, SitePath};
 use crate::error::Error;
 use crate::facts::{self, Facts, SlotFacts};
@@ -47,6 +47,8 @@ pub(super) async fn status(context: &Context) -> Result<u8, Error> {
 /// What `release` would do, or what forbids it, and which settings move or stay.
 pub(super) async fn plan(context: &Context) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Reading)?;
+    // A package that could not be shipped forbids a release as well.
+    prepare(context, &inputs).await?;
     let mut journal = Journal::new(&|_| {});
     let (azure, path, facts) = look(context, &inputs, &mut journal).await?;
     let decision = plan::plan(&order(Verb::Release, &inputs), &facts);

@@ -34,6 +34,7 @@ pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bo
     let folder = tempfile::tempdir()?;
     let storefront = unpack_storefront(folder.path())?;
     let seed = emulator::Seed::read(matches, &storefront)?;
+    super::context::write_error_out("starting an emulated App Service\n");
     let release = seed.release.clone();
     let emulator = emulator::start(seed, folder.path()).await?;
     let result = on(&emulator, release, &storefront, matches, cancelled.clone()).await;
@@ -84,8 +85,8 @@ fn context(
     Ok(context)
 }
 
-/// `swap` needs a deployed release and `rollback` a swapped one: the true verbs make
-/// them first.
+/// `swap` and `check` need a deployed release and `rollback` a swapped one: the true
+/// verbs make them first.
 async fn prepare(
     raw: &mut Raw,
     verb: &str,
@@ -94,7 +95,7 @@ async fn prepare(
     cancelled: &watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let first = match verb {
-        "swap" => Verb::Deploy,
+        "swap" | "check" => Verb::Deploy,
         "rollback" => Verb::Release,
         _ => return Ok(()),
     };

@@ -1,6 +1,7 @@
 //! The verbs that change something: inputs, package and facts, plan, release, report.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::context::Context;
 use super::record::Record;
@@ -9,7 +10,7 @@ use crate::azure::ResourceManager;
 use crate::azure::SitePath;
 use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
-use crate::inputs::{Inputs, Needs};
+use crate::inputs::{Inputs, Needs, Source};
 use crate::names::ReleaseId;
 use crate::plan::{self, Decision, Order, Plan, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
@@ -32,7 +33,11 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let next = next_command(&conclusion, &inputs);
+    let mut next = next_command(&conclusion, &inputs);
+    if context.raw.source("resource-manager-url") == Some(Source::Rehearsal) {
+        // Pasted as it stands it would go to the real Azure.
+        next = next.map(|next| format!("(on Azure, not in this rehearsal) {next}"));
+    }
     let summary = context.report(&entries, code, next.as_deref());
     if let Some(record) = record {
         record.end(context, &conclusion, code == 0, &summary).await;
@@ -146,12 +151,16 @@ async fn carry_out(
     Ok(release::run(&release, journal).await?)
 }
 
+/// What a read that goes wrong every time may take (`http::Request::get`).
+const LOOKING: Duration = Duration::from_secs(120);
+
 /// Signs in and reads the facts.
 pub(super) async fn look(
     context: &Context,
     inputs: &Inputs,
     journal: &mut Journal<'_>,
 ) -> Result<(ResourceManager, SitePath, Facts), Error> {
+    journal.add(Event::Waiting { what: "Azure's word about the app".to_owned(), limit: LOOKING });
     let (azure, path) = context.connect(&inputs.connection).await?;
     journal.add(Event::SignedIn { how: azure.credential().describe() });
     let facts = facts::gather(&azure, &path, &inputs.slot).await?;
@@ -183,7 +192,8 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
     }
 }
 
-async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
+/// Prepares the package, where one is given.
+pub(super) async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
     let Some(path) = &inputs.package else { return Ok(None) };
     let chosen = match &inputs.package_type {
         Some(word) => {

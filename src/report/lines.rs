@@ -123,6 +123,9 @@ pub fn headline(conclusion: &Conclusion) -> String {
             )
         }
         Some(Outcome::NothingToDo) => "there was nothing to roll back; nothing was changed".to_owned(),
+        Some(Outcome::Refused) if conclusion.before.is_none() => {
+            "production is untouched; what it serves could not be read".to_owned()
+        }
         Some(Outcome::Refused) => {
             format!("production is untouched and serves {}", build(&conclusion.production))
         }
@@ -172,8 +175,10 @@ fn serves(view: &SlotView) -> String {
 }
 
 fn not_ready(instance: &InstanceReady) -> String {
-    let name = instance.instance.as_deref().map_or("the instance", short);
-    format!("  instance {name}: {}", instance.detail)
+    match instance.instance.as_deref() {
+        Some(name) => format!("  instance {}: {}", short(name), instance.detail),
+        None => format!("  {}", instance.detail),
+    }
 }
 
 fn checked(outcome: &CheckOutcome) -> String {
