@@ -33,7 +33,10 @@ const STOREFRONT: [(&str, &str); 7] = [
 pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
     let folder = tempfile::tempdir()?;
     let storefront = unpack_storefront(folder.path())?;
-    let seed = emulator::Seed::read(matches, &storefront)?;
+    let seed = match emulator::Seed::read(matches, &storefront) {
+        Ok(seed) => seed,
+        Err(error) => return Context::bare(matches, cancelled).finish(Err(error), "rehearse"),
+    };
     super::context::write_error_out("starting an emulated App Service\n");
     let release = seed.release.clone();
     let emulator = emulator::start(seed, folder.path()).await?;

@@ -78,7 +78,9 @@ impl Service {
             ("--resource-group-name", "resource_group"),
             ("--app-name", "app_name"),
         ] {
-            command.arg(flag).arg(self.get(name));
+            if !more.contains(&flag) {
+                command.arg(flag).arg(self.get(name));
+            }
         }
         command.args(more).env("AZURE_CLIENT_SECRET", self.get("client_secret"));
         command
