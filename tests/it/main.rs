@@ -6,6 +6,7 @@ mod harness;
 mod load;
 mod memory;
 mod metadata;
+mod pipelines;
 mod rehearse;
 mod server;
 mod service;
