@@ -22,6 +22,10 @@ impl Table {
         self.0.insert(expression.into(), value.into());
     }
 
+    pub(super) fn get(&self, expression: &str) -> &str {
+        self.0.get(expression).unwrap_or_else(|| panic!("nothing is known of {expression}"))
+    }
+
     /// A text with each expression between the marks replaced.
     fn resolve(&self, text: &str, open: &str, close: &str) -> String {
         let mut out = String::new();
@@ -40,7 +44,7 @@ impl Table {
     fn runtime(&self, text: &str) -> String {
         let inner = text.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']'));
         let inner = inner.unwrap_or_else(|| panic!("{text} is no runtime expression"));
-        self.0.get(inner.trim()).unwrap_or_else(|| panic!("nothing is known of {inner}")).clone()
+        self.get(inner.trim()).to_owned()
     }
 
     /// A mapping of texts, each resolved.
