@@ -13,7 +13,27 @@ use serde_json::{Value, json};
 #[expect(dead_code, reason = "the credential's own tests look at more of a request")]
 mod server;
 
-use server::{Answer, Seen, Server};
+use server::{Answer, Seen};
+
+/// A server of the test's own, ended when it is dropped.
+pub(super) struct Server(server::Server);
+
+impl Server {
+    /// One without TLS, as the identity endpoint of a machine is.
+    pub(super) async fn start_plain(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let answer = move |seen: &Seen| answer(&Asked { headers: seen.headers.clone() });
+        Self(server::Server::start_plain(answer).await)
+    }
+
+    pub(super) fn base(&self) -> &str {
+        &self.0.base
+    }
+}
+
+/// What such a server is asked.
+pub(super) struct Asked {
+    pub(super) headers: BTreeMap<String, String>,
+}
 
 /// GitHub's issuer and one of Azure DevOps' (sign-in §2, §4).
 pub(super) const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -26,7 +46,7 @@ pub(super) struct Issuer {
     pub(super) base: String,
     /// Their certificate.
     pub(super) ca: String,
-    _server: Server,
+    _server: server::Server,
     grants: Arc<Mutex<BTreeMap<String, String>>>,
     issued: Arc<Mutex<Vec<String>>>,
 }
@@ -36,7 +56,7 @@ impl Issuer {
         let grants = Arc::new(Mutex::new(BTreeMap::new()));
         let issued = Arc::new(Mutex::new(Vec::new()));
         let (known, log) = (Arc::clone(&grants), Arc::clone(&issued));
-        let server = Server::start(move |seen| answer(seen, &known, &log)).await;
+        let server = server::Server::start(move |seen| answer(seen, &known, &log)).await;
         let (base, ca) = (server.base.clone(), server.ca.clone());
         Self { base, ca, _server: server, grants, issued }
     }
