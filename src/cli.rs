@@ -56,11 +56,10 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
                 Ok(context) => context,
                 Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
             };
-            let result = match if verb == "run" { commanded(&context) } else { Ok(verb) } {
-                Ok(verb) => perform(verb, &context).await,
-                Err(error) => Err(error),
-            };
-            context.finish(result, verb)
+            match if verb == "run" { commanded(&context) } else { Ok(verb) } {
+                Ok(verb) => context.finish(perform(verb, &context).await, verb),
+                Err(error) => context.finish(Err(error), verb),
+            }
         }
     }
 }

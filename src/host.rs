@@ -65,6 +65,14 @@ impl Host {
         }
     }
 
+    /// An input's name as it stands in this host's pipeline files.
+    pub fn spelling(self, input: &str) -> String {
+        match self {
+            Self::Terminal | Self::GitHub => input.to_owned(),
+            Self::AzurePipelines => azure_pipelines::output_name(input),
+        }
+    }
+
     /// A folder for files that later steps may read, gone with the job.
     pub fn folder(self, environment: &Environment) -> Option<PathBuf> {
         let name = match self {

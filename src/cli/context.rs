@@ -178,8 +178,10 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
-        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        // Not every problem is bound to an input: some name a file or a variable.
+        let spelling = |name: &str| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name));
+        let title = if verb == "run" { "slotway".to_owned() } else { format!("slotway {verb}") };
+        self.terminal.annotate(Grade::Error, &title, &error.annotation(spelling));
         if !said {
             self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
         }

@@ -124,7 +124,7 @@ fn github_with_a_federated_token_in_a_file() {
     let assertion = cloud.service.control("POST", "assertions", &json!({}));
     let path = runner.place.write("token", assertion["value"].as_str().expect("a token"));
     let with = inputs(&cloud, &[("federated-token-file", path.to_str().expect("a path"))]);
-    release_on_github(&cloud, &runner, &with, "federated token in a file");
+    release_on_github(&cloud, &runner, &with, "federated token file");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn github_with_the_azure_cli_that_somebody_signed_in() {
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     runner.set("PATH", &path);
     let with = inputs(&cloud, &[("client-id", ""), ("tenant-id", "")]);
-    release_on_github(&cloud, &runner, &with, "Azure CLI");
+    release_on_github(&cloud, &runner, &with, "the Azure CLI's account");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn azure_pipelines_with_a_connection_by_managed_identity() {
     agent.set("IDENTITY_HEADER", "planted-identity-header");
     let ran = agent.run(&AzureJob::of("release-step.yml", "Release").inputs(&Table::default()));
     assert_quiet_azure(&cloud, &agent, &ran);
-    assert!(ran.succeeded && ran.log.contains("sign-in: managed identity"), "{}", ran.log);
+    assert!(ran.succeeded && ran.log.contains("sign-in: this machine's own managed identity"), "{}", ran.log);
 }
 
 /// A script inside AzureCLI@2 runs the binary itself, and its exit code is the step's. The task adds these
