@@ -58,7 +58,7 @@ pub enum Outcome {
     Released,
     /// Staging serves the new build, verified; production is untouched.
     Staged,
-    /// There was nothing to roll back.
+    /// There was nothing to roll back, or to settle.
     NothingToDo,
     /// Production is untouched and serves the old build.
     Refused,
@@ -102,8 +102,8 @@ pub enum Event {
     Began(Start),
     /// The plan found something that forbids it.
     PlanRefused,
-    /// The plan found nothing to roll back.
-    NothingToRollBack,
+    /// The plan found nothing to do.
+    NothingToDo,
     /// The package lies in staging.
     Deployed,
     /// It does not.
@@ -156,7 +156,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Planned, E::Began(Start::CheckProduction)) => P::CheckingProduction,
         (P::Planned, E::Began(Start::RollBack)) => P::LookingBack,
         (P::Planned, E::PlanRefused | E::Cancelled) => P::Ended(Outcome::Refused),
-        (P::Planned, E::NothingToRollBack) => P::Ended(Outcome::NothingToDo),
+        (P::Planned, E::NothingToDo) => P::Ended(Outcome::NothingToDo),
 
         (P::Deploying, E::Deployed) => P::CheckingStaging,
         (P::Deploying, E::DeployFailed | E::Cancelled) => P::Confirming(Outcome::Refused),

@@ -11,7 +11,7 @@ const EVENTS: [Event; 26] = [
     Event::Began(Start::CheckProduction),
     Event::Began(Start::RollBack),
     Event::PlanRefused,
-    Event::NothingToRollBack,
+    Event::NothingToDo,
     Event::Deployed,
     Event::DeployFailed,
     Event::StagingPassed,
