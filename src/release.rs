@@ -17,6 +17,7 @@ pub mod machine;
 pub mod marks;
 pub mod observe;
 pub mod swap;
+mod turn;
 
 use crate::azure::{ResourceManager, SitePath};
 use crate::checks::file::ConfigFile;
@@ -27,7 +28,7 @@ use crate::facts::{Build, Facts, Note, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
-use machine::{Claim, Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
+use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
 use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.
@@ -112,6 +113,8 @@ struct State {
     note: Option<Note>,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
+    /// Until when a swap that was put off may be asked for again.
+    turn_ends: Option<tokio::time::Instant>,
 }
 
 impl State {
@@ -136,7 +139,7 @@ impl State {
         let is_old = old_side.is_some_and(|slot| !swapped || slot.build.is(&old));
         let old_content = content(old_side).filter(|_| is_old);
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), note, watch: None, last: None }
+        Self { before, release: release.plan.release.clone(), note, watch: None, last: None, turn_ends: None }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -207,8 +210,15 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
     match phase {
         Phase::Deploying => deploy(release, state, journal).await,
         Phase::CheckingStaging => check_staging(release, state, journal).await,
-        Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
-        Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
+        Phase::Swapping(asked) => swap(release, state, Direction::Forward, asked, journal).await,
+        Phase::RollingBack(asked) => swap(release, state, Direction::Back, asked, journal).await,
+        Phase::AwaitingTurn(direction, asked) => {
+            if turn::came(release, state, direction, asked, journal).await {
+                Step::TurnCame
+            } else {
+                Step::TurnLost
+            }
+        }
         Phase::Observing(direction, claim) => observe_swap(release, state, direction, claim, journal).await,
         Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
         Phase::LookingBack => look_back(release, state, journal).await,
@@ -262,6 +272,10 @@ async fn check_staging(release: &Release<'_>, state: &mut State, journal: &mut J
     }
     match check::last_look(release, &state.before).await {
         Ok(before) => state.before = before,
+        Err(check::Forbidden::Busy(cause)) if release.plan.swaps => {
+            journal.warn(format!("waiting for the swap's turn: {cause}"));
+            return Step::SwapPutOff;
+        }
         Err(cause) => {
             journal.fail(cause, vec!["run again".to_owned()]);
             return Step::StagingFailed;
@@ -274,6 +288,7 @@ async fn swap(
     release: &Release<'_>,
     state: &mut State,
     direction: Direction,
+    asked: u8,
     journal: &mut Journal<'_>,
 ) -> Step {
     state.mark(WatchPhase::During);
@@ -281,9 +296,17 @@ async fn swap(
     let limit = release.config.limits.swap;
     journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
     let ending = swap::swap(release, direction, &state.before, limit, journal).await;
-    if let Some((cause, help)) = ending.trouble {
-        journal.fail(cause, help);
+    let again = ending.put_off && asked < MOST_TURNS;
+    match ending.trouble {
+        // It is the cause of nothing yet.
+        Some((cause, _)) if again => journal.warn(format!("waiting for the swap's turn: {cause}")),
+        Some((cause, help)) => journal.fail(cause, help),
+        None => {}
     }
+    if again {
+        return Step::SwapPutOff;
+    }
+    state.turn_ends = None;
     Step::SwapEnded(ending.claim)
 }
 
