@@ -10,6 +10,7 @@ mod pipelines;
 mod rehearse;
 mod server;
 mod service;
+mod settle;
 mod sign_in;
 mod trouble;
 mod walls;
