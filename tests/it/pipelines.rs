@@ -7,6 +7,7 @@
 
 mod agent;
 mod approval;
+mod cancelled;
 mod cloud;
 mod errors;
 mod example;

@@ -39,6 +39,8 @@ pub(super) struct Ran {
     pub(super) commands: Vec<HostCommand>,
     /// Its output variables.
     pub(super) outputs: Values,
+    /// What it keeps for its own post hook.
+    task_variables: Values,
     /// What was in the files that it handed over, by command.
     files: Vec<(String, String)>,
     /// The report that it left for later steps.
@@ -142,18 +144,21 @@ impl<'a> Agent<'a> {
 
     /// Starts the task.
     pub(super) fn start(&self, inputs: &Values) -> Started {
-        self.start_hook("execution", inputs).expect("a task executes something")
+        self.start_hook("execution", inputs, &Values::new()).expect("a task executes something")
     }
 
     /// Runs the hook that the agent runs after all steps of the job, whatever became of them.
-    pub(super) fn post(&self, inputs: &Values) -> Option<Ran> {
-        self.start_hook("postjobexecution", inputs).map(read)
+    pub(super) fn post(&self, inputs: &Values, step: &Ran) -> Option<Ran> {
+        self.start_hook("postjobexecution", inputs, &step.task_variables).map(read)
     }
 
-    fn start_hook(&self, hook: &str, inputs: &Values) -> Option<Started> {
+    fn start_hook(&self, hook: &str, inputs: &Values, kept: &Values) -> Option<Started> {
         let task = document("task.json");
         let script = task[hook]["Node20_1"]["target"].as_str()?.to_owned();
         let mut environment = self.environment.clone();
+        for (name, value) in kept {
+            environment.insert(format!("VSTS_TASKVARIABLE_{}", name.to_uppercase()), value.clone());
+        }
         let listed = task["inputs"].as_array().expect("inputs");
         let names = || listed.iter().filter_map(|input| input["name"].as_str());
         for name in inputs.keys() {
@@ -229,6 +234,7 @@ pub(super) fn read(started: Started) -> Ran {
     assert_eq!(code, 0, "the agent takes any other exit code for a broken agent\n{log}");
     let commands = commands(&log);
     let mut outputs = Values::new();
+    let mut task_variables = Values::new();
     let mut succeeded = true;
     let mut files = Vec::new();
     let allowed = document("task.json")["restrictions"]["settableVariables"]["allowed"].clone();
@@ -248,14 +254,18 @@ pub(super) fn read(started: Started) -> Ran {
                 assert_eq!(command.property("type"), "JUnit");
                 files.push((command.name.clone(), content(command.property("resultFiles"))));
             }
+            "task.settaskvariable" => {
+                task_variables.insert(command.property("variable").to_owned(), command.data.clone());
+            }
             "task.complete" => succeeded &= command.property("result").starts_with("Succeeded"),
             _ => {}
         }
     }
-    assert!(commands.iter().any(|command| command.name == "task.complete"), "it says how it ended\n{log}");
+    let ended = commands.iter().any(|command| command.name == "task.complete");
+    assert!(ended || log.is_empty(), "it says how it ended\n{log}");
     let report = outputs.get("reportFile").filter(|path| !path.is_empty());
     let report = report.map_or(Value::Null, |path| serde_json::from_str(&content(path)).expect("JSON"));
-    Ran { succeeded, log, commands, outputs, files, report }
+    Ran { succeeded, log, commands, outputs, task_variables, files, report }
 }
 
 /// A file that the agent uploads, at the time of the command.
@@ -265,10 +275,11 @@ fn content(path: &str) -> String {
 }
 
 /// The commands that this task uses, of those that the agent knows (azure-pipelines §5.2).
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "task.logissue",
     "task.complete",
     "task.setvariable",
+    "task.settaskvariable",
     "task.setsecret",
     "task.setprogress",
     "task.uploadsummary",

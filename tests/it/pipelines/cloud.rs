@@ -68,6 +68,13 @@ impl Cloud {
         path
     }
 
+    /// How many requests Azure has seen.
+    pub(super) fn requests(&self) -> usize {
+        let requests = self.service.control("GET", "requests", &Value::Null);
+        let requests = requests.as_array().expect("a list").iter();
+        requests.filter(|request| request["service"] != "control").count()
+    }
+
     /// Which builds production and staging serve in the world.
     pub(super) fn builds(&self) -> [String; 2] {
         ["production", "staging"].map(|slot| self.service.serves(slot).as_str().unwrap_or_default().to_owned())

@@ -41,7 +41,7 @@ fn examples(cloud: &Cloud) -> (Values, Values) {
     (github, azure)
 }
 
-fn with(values: &Values, more: &[(&str, &str)]) -> Values {
+pub(super) fn with(values: &Values, more: &[(&str, &str)]) -> Values {
     let mut values = values.clone();
     values.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     values

@@ -247,7 +247,8 @@ fn values(text: &str) -> Values {
             (None, _) => panic!("unable to process the line {line:?}"),
         };
         assert!(!name.is_empty(), "a name in {line}");
-        assert!(values.insert(name.to_owned(), value).is_none(), "{name} is set once");
+        // The last one counts.
+        values.insert(name.to_owned(), value);
     }
     values
 }
