@@ -22,6 +22,7 @@ mod sign_in_tests;
 
 pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
+pub use login::secrets_of_login;
 pub use raw::{Raw, Source};
 
 /// What is wrong with one input.

@@ -118,7 +118,7 @@ impl Shown {
 }
 
 /// What no run may show: the application's secret and every token that was handed out.
-fn of_every_run(cloud: &Cloud, environment: &super::example::Values) -> Vec<String> {
+pub(super) fn of_every_run(cloud: &Cloud, environment: &super::example::Values) -> Vec<String> {
     let mut secrets = cloud.issuer.issued();
     secrets.push(cloud.get("client_secret").to_owned());
     let names = ["ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN"];

@@ -21,17 +21,23 @@ pub(super) struct Server(server::Server);
 impl Server {
     /// One without TLS, as the identity endpoint of a machine is.
     pub(super) async fn start_plain(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let answer = move |seen: &Seen| answer(&Asked { headers: seen.headers.clone() });
+        let answer = move |seen: &Seen| answer(&Asked { method: seen.method.clone(), headers: seen.headers.clone() });
         Self(server::Server::start_plain(answer).await)
     }
 
     pub(super) fn base(&self) -> &str {
         &self.0.base
     }
+
+    /// How often it was asked.
+    pub(super) fn asked(&self) -> usize {
+        self.0.requests().len()
+    }
 }
 
 /// What such a server is asked.
 pub(super) struct Asked {
+    pub(super) method: String,
     pub(super) headers: BTreeMap<String, String>,
 }
 

@@ -41,7 +41,7 @@ fn release_on_azure(scheme: Scheme, how: &str) -> Cloud {
 }
 
 /// A token of the emulator, for what stands in for a machine's identity or the Azure CLI.
-fn token(cloud: &Cloud) -> String {
+pub(super) fn token(cloud: &Cloud) -> String {
     let url = format!("{}/{}/oauth2/v2.0/token", cloud.get("authority"), cloud.get("tenant_id"));
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "client_credentials")
