@@ -10,6 +10,7 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+mod github_client;
 pub mod screen;
 
 /// The environment, read once by the composition root.
