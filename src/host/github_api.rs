@@ -201,7 +201,6 @@ mod tests {
     use axum::{Json, Router};
 
     use super::*;
-    use crate::http::{Http, Network};
 
     type Seen = Arc<Mutex<Vec<(String, Value)>>>;
 
@@ -219,6 +218,11 @@ mod tests {
             ]),
             _ => json!({"id": 3}),
         })
+    }
+
+    fn http() -> reqwest::Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::new()
     }
 
     async fn github(folder: &std::path::Path) -> (GitHub, Seen) {
@@ -241,8 +245,7 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        let http = Http::new(&Network::default()).expect("a client");
-        let github = GitHub::new(&environment, &Secret::new("t0ken"), http.client());
+        let github = GitHub::new(&environment, &Secret::new("t0ken"), &http());
         (github.expect("in a job"), seen)
     }
 
@@ -272,8 +275,7 @@ mod tests {
 
     #[test]
     fn outside_of_a_job_it_says_what_is_missing() {
-        let http = Http::new(&Network::default()).expect("a client");
-        let error = GitHub::new(&Environment::new(), &Secret::new("t"), http.client());
+        let error = GitHub::new(&Environment::new(), &Secret::new("t"), &http());
         let error = error.expect_err("no variables");
         assert_eq!(error.to_string(), "GITHUB_API_URL is not set: is this a GitHub Actions job?");
     }

@@ -246,7 +246,10 @@ pub(super) fn read(started: Started) -> Ran {
                 let listed = allowed.as_array().expect("a list").contains(&Value::from(name));
                 assert!(listed, "the task may not set {name}");
                 assert!(!command.data.contains('\n'), "{name} has one line");
-                assert!(outputs.insert(name.to_owned(), command.data.clone()).is_none(), "{name} is set once");
+                assert!(
+                    outputs.insert(name.to_owned(), command.data.clone()).is_none(),
+                    "{name} is set once"
+                );
             }
             // The worst of several counts.
             "task.uploadsummary" => files.push((command.name.clone(), content(&command.data))),

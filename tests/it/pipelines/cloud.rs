@@ -13,10 +13,12 @@ use crate::service::Service;
 pub(super) const CLIENT_SECRET: &str = "pl4nted~client/sec+ret=<\"&'>%7B\\q\u{e9} e";
 
 /// What the runs of these tests are limited to.
-const CONFIG: &str = "limits: {settle: 1s, no-progress: 3s, swap: 20s, ready: 10s}\nproduction: {for: 0s, passes: 1}\n";
+const CONFIG: &str =
+    "limits: {settle: 1s, no-progress: 3s, swap: 20s, ready: 10s}\nproduction: {for: 0s, passes: 1}\n";
 
 /// The checks of the scripted apps.
-const CHECKS: &str = "checks: [{name: health, path: /health, retry-for: 300ms, every: 100ms, expect: {status: 200}}]\n";
+const CHECKS: &str =
+    "checks: [{name: health, path: /health, retry-for: 300ms, every: 100ms, expect: {status: 200}}]\n";
 
 /// Everything outside of a job.
 pub(super) struct Cloud {
@@ -77,7 +79,8 @@ impl Cloud {
 
     /// Which builds production and staging serve in the world.
     pub(super) fn builds(&self) -> [String; 2] {
-        ["production", "staging"].map(|slot| self.service.serves(slot).as_str().unwrap_or_default().to_owned())
+        ["production", "staging"]
+            .map(|slot| self.service.serves(slot).as_str().unwrap_or_default().to_owned())
     }
 }
 

@@ -88,9 +88,8 @@ impl GitHubJob {
     /// The one step that uses the action, and what it hands to it.
     fn step(&self) -> &Value {
         let steps = self.job["steps"].as_array().expect("steps");
-        let ours = |step: &&Value| {
-            step["uses"].as_str().is_some_and(|uses| uses.starts_with("slotway/slotway@"))
-        };
+        let ours =
+            |step: &&Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with("slotway/slotway@"));
         let ours: Vec<&Value> = steps.iter().filter(ours).collect();
         assert_eq!(ours.len(), 1, "{} {}: one step is ours", self.workflow, self.id);
         ours[0]

@@ -109,7 +109,10 @@ impl Shown {
                 for (what, text) in &self.0 {
                     if let Some(at) = text.find(&form) {
                         let from = text[..at].rfind('\n').map_or(0, |at| at + 1);
-                        panic!("{what} holds {secret:?} as {form:?}: {}", text[from..].lines().next().unwrap_or(""));
+                        panic!(
+                            "{what} holds {secret:?} as {form:?}: {}",
+                            text[from..].lines().next().unwrap_or("")
+                        );
                     }
                 }
             }

@@ -51,7 +51,8 @@ fn plant_in_the_app(cloud: &Cloud) -> Vec<String> {
         let body = json!({"properties": {"Db": {"value": secret("string"), "type": "SQLAzure"}}});
         cloud.service.block_on(async {
             let request = cloud.service.client().put(url).header("authorization", &bearer);
-            let answer = request.header("content-type", "application/json").body(body.to_string()).send().await;
+            let answer =
+                request.header("content-type", "application/json").body(body.to_string()).send().await;
             assert_eq!(answer.expect("an answer").status(), 200);
         });
     }
@@ -75,7 +76,8 @@ const VERBS: [&str; 7] = ["plan", "deploy", "status", "swap", "rollback", "check
 /// GitHub's API, as far as a deployment record and a comment need it.
 fn github_api(cloud: &Cloud) -> Server {
     cloud.service.block_on(Server::start_plain(|asked| {
-        let token = asked.headers.get("authorization").is_some_and(|header| header.contains("Pl4nt~github-token"));
+        let token =
+            asked.headers.get("authorization").is_some_and(|header| header.contains("Pl4nt~github-token"));
         match (token, asked.method.as_str()) {
             (false, _) => (401, String::new()),
             (true, "GET") => (200, "[]".to_owned()),
@@ -91,7 +93,8 @@ fn runner<'a>(cloud: &'a Cloud, place: Place, api: &Server) -> (Runner<'a>, Valu
     runner.set("GITHUB_API_URL", api.base());
     runner.set("SLOTWAY_LOG", "trace");
     runner.place.write("_temp/event.json", r#"{"pull_request": {"number": 7, "head": {"sha": "5c1e0ff"}}}"#);
-    let names = ["ACTIONS_RUNTIME_TOKEN", "GITHUB_TOKEN", "IDENTITY_HEADER", "AZURE_CLIENT_SECRET", "DB_PASSWORD"];
+    let names =
+        ["ACTIONS_RUNTIME_TOKEN", "GITHUB_TOKEN", "IDENTITY_HEADER", "AZURE_CLIENT_SECRET", "DB_PASSWORD"];
     let mut secrets = plant_in_the_environment(&mut runner.environment, &names);
     // The name gives nothing away.
     runner.set("HARMLESS", &format!("user:{}@server", cloud.get("client_secret")));
@@ -231,7 +234,9 @@ fn every_secret_is_masked_before_anything_is_said() {
         .map(|command| command.data.as_str())
         .collect();
     let creds: Value = serde_json::from_str(&with["creds"]).expect("JSON");
-    for secret in [&with["client-secret"], &with["github-token"], creds["clientSecret"].as_str().expect("a text")] {
+    for secret in
+        [&with["client-secret"], &with["github-token"], creds["clientSecret"].as_str().expect("a text")]
+    {
         assert!(masked.contains(&secret), "{secret} in {masked:?}");
         let json = Value::from(secret).to_string();
         assert!(masked.contains(&json.trim_matches('"')), "{json}");

@@ -49,7 +49,8 @@ pub(super) fn token(cloud: &Cloud) -> String {
         .append_pair("client_secret", cloud.get("client_secret"))
         .append_pair("scope", &format!("{}/.default", cloud.get("resource_manager")))
         .finish();
-    let request = cloud.service.client().post(url).header("content-type", "application/x-www-form-urlencoded");
+    let request =
+        cloud.service.client().post(url).header("content-type", "application/x-www-form-urlencoded");
     let answer = cloud.service.block_on(async {
         request.body(form).send().await.expect("an answer").text().await.expect("a text")
     });
@@ -144,7 +145,8 @@ fn github_with_the_azure_cli_that_somebody_signed_in() {
     use std::os::unix::fs::PermissionsExt;
     let cloud = Cloud::start(json!({}));
     let mut runner = Runner::bare(&cloud, workspace("sound"));
-    let answer = json!({"accessToken": token(&cloud), "expires_on": 32_503_680_000_u64, "tokenType": "Bearer"});
+    let answer =
+        json!({"accessToken": token(&cloud), "expires_on": 32_503_680_000_u64, "tokenType": "Bearer"});
     let az = runner.place.write("bin/az", format!("#!/bin/sh\ncat <<'END'\n{answer}\nEND\n"));
     std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).expect("executable");
     let folder = az.parent().expect("a folder").display();
