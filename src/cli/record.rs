@@ -20,8 +20,10 @@ impl Record {
     pub(super) async fn begin(context: &Context) -> Option<Self> {
         let token = context.raw.get("github-token").filter(|_| context.host == Host::GitHub)?;
         let http = Http::new(&context.network);
-        let http = http.map_err(|error| context.terminal.annotate(Grade::Warning, "GitHub", &error.to_string()));
-        let github = warned(context, GitHub::new(&context.process, &Secret::new(token), http.ok()?.client()))?;
+        let http =
+            http.map_err(|error| context.terminal.annotate(Grade::Warning, "GitHub", &error.to_string()));
+        let github =
+            warned(context, GitHub::new(&context.process, &Secret::new(token), http.ok()?.client()))?;
         let deployment = match context.raw.get("github-environment") {
             Some(environment) => warned(context, github.begin_deployment(environment).await),
             None => None,

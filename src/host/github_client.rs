@@ -21,8 +21,7 @@ pub(super) fn client(http: &reqwest::Client, api: &str, token: &Secret) -> Optio
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok()?;
     bearer.set_sensitive(true);
     let service = Wire { http: http.clone(), api: api.trim_end_matches('/').to_owned(), bearer };
-    let Ok(client) =
-        OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
+    let Ok(client) = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
     Some(client)
 }
 
