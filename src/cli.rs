@@ -17,6 +17,8 @@ mod look;
 mod record;
 mod rehearse;
 mod run;
+#[cfg(test)]
+mod simulation;
 
 use context::{Context, Output};
 

@@ -157,8 +157,8 @@ impl State {
 pub async fn run(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Outcome, IllegalEvent> {
     let mut state = State::new(release);
     if release.plan.swaps && release.config.watch.rate > 0 {
-        let client = release.azure.http().client();
-        state.watch = Some(start_watch(client, &release.facts.production.url, &release.config.watch));
+        let wire = release.azure.http().wire();
+        state.watch = Some(start_watch(wire, &release.facts.production.url, &release.config.watch));
     }
     let mut phase = Phase::Planned;
     let mut event = Step::Began(release.plan.start);

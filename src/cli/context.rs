@@ -129,6 +129,36 @@ impl Context {
         context
     }
 
+    /// For a simulation: no process, no network, and what is shown goes to a writer.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        raw: Raw,
+        config: &str,
+        network: Network,
+        out: Box<dyn Write + Send>,
+        cancelled: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let config = file::read(config, "slotway.yml", &[]).map_err(|problems| problem("config", format!("{problems:?}")))?;
+        let host = Host::Terminal;
+        let context = Self {
+            host,
+            network,
+            output: Output::Text,
+            terminal: Screen::new(host, out, false),
+            cancelled,
+            environment: Vec::new(),
+            url: None,
+            said: Mutex::new(false),
+            files: None,
+            process: Environment::new(),
+            variables: inputs::Environment::default(),
+            raw,
+            config,
+        };
+        context.mask_secrets();
+        Ok(context)
+    }
+
     /// The checked inputs.
     pub(super) fn inputs(&self, needs: Needs) -> Result<Inputs, Error> {
         let inputs = inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)?;

@@ -47,13 +47,13 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
 }
 
 /// The exit code of a bug; what production serves is said all the same.
-const INTERNAL_ERROR: u8 = 1;
+pub(super) const INTERNAL_ERROR: u8 = 1;
 
 /// How a verb ended, and all that happened.
 pub(super) struct Done {
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     pub(super) entries: Vec<Entry>,
-    bug: bool,
+    pub(super) bug: bool,
 }
 
 /// Carries out one of the verbs and gives back what happened.

@@ -36,8 +36,8 @@ pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mu
     journal.add(Event::Waiting { what: format!("the checks of {}", slot.slot), limit });
     let checks = checks_for(release, &slot.slot);
     let progress = |progress| (release.progress)(Progress::Checking(progress));
-    let client = release.azure.http().client();
-    let outcomes = run_all(client, &checks, &target, Instant::now() + limit, &progress).await;
+    let wire = release.azure.http().wire();
+    let outcomes = run_all(wire, &checks, &target, Instant::now() + limit, &progress).await;
     judge(&target, outcomes, journal)
 }
 
@@ -57,8 +57,8 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
     }
     let progress = |progress| (release.progress)(Progress::Checking(progress));
     let soak = &release.config.production;
-    let client = release.azure.http().client();
-    let outcomes = prove(client, &checks, &target, soak, Instant::now() + limit, &progress).await;
+    let wire = release.azure.http().wire();
+    let outcomes = prove(wire, &checks, &target, soak, Instant::now() + limit, &progress).await;
     judge(&target, outcomes, journal)
 }
 
@@ -194,9 +194,9 @@ async fn ready(release: &Release<'_>, target: &Target, limit: Duration, journal:
     let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
     journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
     let progress = |progress| (release.progress)(Progress::Ready(progress));
-    let client = release.azure.http().client();
+    let wire = release.azure.http().wire();
     let settings = ReadySettings::default();
-    let instances = wait_ready(client, target, &settings, Instant::now() + limit, &progress).await;
+    let instances = wait_ready(wire, target, &settings, Instant::now() + limit, &progress).await;
     let verdict = worst(instances.iter().map(|instance| instance.verdict));
     let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
     journal.add(Event::Ready { slot: target.slot.clone(), instances });
