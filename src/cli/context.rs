@@ -138,7 +138,8 @@ impl Context {
         out: Box<dyn Write + Send>,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let config = file::read(config, "slotway.yml", &[]).map_err(|problems| problem("config", format!("{problems:?}")))?;
+        let config = file::read(config, "slotway.yml", &[])
+            .map_err(|problems| problem("config", format!("{problems:?}")))?;
         let host = Host::Terminal;
         let context = Self {
             host,
@@ -150,6 +151,7 @@ impl Context {
             url: None,
             said: Mutex::new(false),
             files: None,
+            only_of: None,
             process: Environment::new(),
             variables: inputs::Environment::default(),
             raw,

@@ -100,8 +100,7 @@ impl Ran {
 
 /// Runs a course on a runtime of its own, whose time is simulated.
 fn simulate<T>(course: impl Future<Output = T>) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime without sockets").block_on(course)
 }
 
@@ -179,7 +178,8 @@ impl Simulation {
         let mut raw = Raw::default();
         rehearse::offer_connection(&mut raw, self.inside.ready());
         let package = order.package.as_ref().map(|path| path.display().to_string());
-        let given = [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
+        let given =
+            [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
         for (name, value) in given {
             if let Some(value) = value {
                 raw.offer(name, value.clone(), Source::Flag);
@@ -247,21 +247,26 @@ impl Write for Shown {
 fn a_good_release_takes_minutes_of_simulated_time_and_is_true() {
     let wall = std::time::Instant::now();
     for seed in 1..50 {
-    let (finished, _log) = simulate(async {
-        let simulation = Simulation::start(scenario(seed)).await;
-        let client = simulation.client(0);
-        let finished = simulation.run(&client, &Order::release(if seed % 2 == 0 { "bad" } else { "2" })).await.finished();
-        let problems = truth::problems(&simulation, &client, &finished).await;
-        assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
-        let log = client.door.log();
-        drop(client);
-        simulation.end().await;
-        (finished, log)
-    });
+        let (finished, _log) = simulate(async {
+            let simulation = Simulation::start(scenario(seed)).await;
+            let client = simulation.client(0);
+            let finished = simulation
+                .run(&client, &Order::release(if seed % 2 == 0 { "bad" } else { "2" }))
+                .await
+                .finished();
+            let problems = truth::problems(&simulation, &client, &finished).await;
+            assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
+            let log = client.door.log();
+            drop(client);
+            simulation.end().await;
+            (finished, log)
+        });
         eprintln!("{:?} {:?}", finished.took, wall.elapsed());
         if seed <= 2 {
             let mut counts = std::collections::BTreeMap::new();
-            for seen in &_log { *counts.entry((seen.stage, seen.kind.clone())).or_insert(0) += 1; }
+            for seen in &_log {
+                *counts.entry((seen.stage, seen.kind.clone())).or_insert(0) += 1;
+            }
             eprintln!("{}\n{counts:#?}", finished.shown);
         }
     }
