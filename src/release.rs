@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::sync::watch as signal;
 
 pub mod check;
+mod configure;
 pub mod deploy;
 pub mod journal;
 pub mod machine;
 pub mod observe;
 pub mod swap;
+pub mod upload;
 
 use crate::azure::{ResourceManager, SitePath};
 use crate::checks::file::ConfigFile;
@@ -59,6 +61,15 @@ pub struct Package {
     pub restart: Option<bool>,
 }
 
+/// What a release brings to staging.
+#[derive(Debug, Clone)]
+pub enum Deliverable {
+    /// A package, which Kudu takes.
+    Package(Package),
+    /// An image, which the slot pulls from its registry.
+    Image(ReleaseId),
+}
+
 /// What moves while something is waited for; not kept.
 #[derive(Debug, Clone)]
 pub enum Progress {
@@ -91,8 +102,12 @@ pub struct Release<'a> {
     pub facts: &'a Facts,
     /// What will be done.
     pub plan: &'a Plan,
-    /// The package, where one is deployed.
-    pub package: Option<&'a Package>,
+    /// What is deployed, where anything is.
+    pub deliverable: Option<&'a Deliverable>,
+    /// The start command that staging is to have; left as it is where not given.
+    pub startup_command: Option<&'a str>,
+    /// Whether a slot that has the image already is restarted for it.
+    pub restarts: bool,
     /// The environment of `run:` checks.
     pub environment: Vec<(String, String)>,
     /// Becomes true when the run is asked to stop.
@@ -229,9 +244,9 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
 
 async fn deploy(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
     match deploy::deploy(release, journal).await {
-        Ok(id) => {
-            state.before.new = Build::Deployment(id.clone());
-            state.release = Some(id);
+        Ok(build) => {
+            state.release = build.release_id().cloned();
+            state.before.new = build;
             Step::Deployed
         }
         Err(error) => {

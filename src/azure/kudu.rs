@@ -72,6 +72,22 @@ impl Scm {
         Ok(Self { http, credential, base, affinity })
     }
 
+    /// Whether Kudu answers (kudu-deploy §8, environment); one look without repeats.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`] when it does not.
+    pub async fn is_there(&self) -> Result<(), AzureError> {
+        let request = Request::get(self.url("api/environment")?)
+            .within(Duration::from_secs(10), Duration::from_millis(1));
+        self.send(request, "ask whether the SCM site is there").await.map(|_| ())
+    }
+
+    /// Forgets a token that was not accepted.
+    pub fn forget(&self) {
+        self.credential.forget();
+    }
+
     /// All deployment records, newest first as Kudu gives them.
     ///
     /// # Errors

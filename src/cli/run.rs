@@ -12,10 +12,10 @@ use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
 use crate::inputs::{Inputs, Needs, Source};
 use crate::names::ReleaseId;
-use crate::plan::{self, Decision, Order, Plan, Verb};
+use crate::plan::{self, Decision, Order, Plan, Ships, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
-use crate::release::{self, Package, Release};
+use crate::release::{self, Deliverable, Package, Release};
 
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
@@ -134,7 +134,10 @@ async fn carry_out(
         }
     };
     announce(&plan, journal);
-    let package = artifact.map(|artifact| package(artifact, inputs));
+    let deliverable = match (&inputs.image, artifact) {
+        (Some(image), _) => Some(Deliverable::Image(image.clone())),
+        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs))),
+    };
     let progress = |progress| context.terminal.progress(progress);
     let release = Release {
         azure: &azure,
@@ -143,7 +146,9 @@ async fn carry_out(
         config: &context.config,
         facts: &facts,
         plan: &plan,
-        package: package.as_ref(),
+        deliverable: deliverable.as_ref(),
+        startup_command: inputs.startup_command.as_deref(),
+        restarts: inputs.restart.unwrap_or(true),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
         progress: &progress,
@@ -173,8 +178,15 @@ pub(super) async fn look(
 
 /// What is asked for, for the plan.
 pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
+    let ships = match (&inputs.image, &inputs.package) {
+        (Some(image), _) => Ships::Image(image.clone()),
+        (None, Some(_)) => Ships::Package,
+        (None, None) => Ships::Unsaid,
+    };
     Order {
         verb,
+        ships,
+        startup_command: inputs.startup_command.clone(),
         staging: inputs.slot.clone(),
         release: inputs.release_id.clone(),
         previous: inputs.previous_build.clone(),

@@ -95,6 +95,13 @@ pub enum Event {
         /// Its digest.
         sha256: String,
     },
+    /// A part of a slot's configuration was set, and read back.
+    Configured {
+        /// Which slot.
+        slot: SlotName,
+        /// Which part, as "startup command".
+        what: String,
+    },
     /// The package was sent.
     Uploaded {
         /// Its length.

@@ -46,6 +46,7 @@ fn said(event: &Event) -> Vec<String> {
             let files = files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
             vec![format!("package: {package_type}, {}{files}, sha256 {}", bytes(*size_bytes), short(sha256))]
         }
+        Event::Configured { slot, what } => vec![format!("{slot} has its new {what}, as read back")],
         Event::Uploaded { size_bytes, elapsed } => {
             vec![format!("uploaded {} in {}", bytes(*size_bytes), duration(*elapsed))]
         }

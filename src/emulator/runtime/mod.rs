@@ -39,6 +39,7 @@ mod work;
 use app::App;
 use clock::Clock;
 pub(in crate::emulator) use gate::Pass;
+pub(in crate::emulator) use unpack::unpack_image;
 pub(in crate::emulator) use table::{Table, TableRoute};
 use work::{InHand, Work};
 

@@ -147,6 +147,20 @@ impl WebConfig {
             .map_err(|error| format!("The request has a property of the wrong kind: {error}"))
     }
 
+    /// The custom container that the slot runs, as its stack says after `DOCKER|`; of several
+    /// containers the whole text, which no registry of a scenario holds.
+    pub fn container(&self) -> Option<&str> {
+        let stacks = [self.linux_fx_version.as_str(), self.windows_fx_version.as_deref().unwrap_or_default()];
+        stacks.into_iter().find_map(|stack| {
+            let (kind, rest) = stack.split_once('|').unwrap_or((stack, ""));
+            match kind.to_ascii_uppercase().as_str() {
+                "DOCKER" => Some(rest),
+                "COMPOSE" | "SITECONTAINERS" => Some(stack),
+                _ => None,
+            }
+        })
+    }
+
     /// Whether apps have to restart to see the other configuration.
     pub fn runs_differently(&self, other: &Self) -> bool {
         self.linux_fx_version != other.linux_fx_version
