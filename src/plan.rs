@@ -237,7 +237,8 @@ fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     let prove = step("check production; roll back by itself if it fails".to_owned(), "both, if it fails");
     match start {
         Start::Deploy => {
-            let configure = order.startup_command.as_ref().filter(|wanted| **wanted != staging.startup_command);
+            let configure =
+                order.startup_command.as_ref().filter(|wanted| **wanted != staging.startup_command);
             let first = configure.map(|_| step(format!("set the startup command of {slot}"), "staging"));
             let then = if order.verb == Verb::Deploy { vec![] } else { vec![swap, prove] };
             first.into_iter().chain([deploy, check]).chain(then).collect()

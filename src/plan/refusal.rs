@@ -118,7 +118,9 @@ pub enum Refusal {
         kind: &'static str,
     },
     /// Production serves the very same image reference.
-    #[error("the image {image} would lie in both slots: after a swap nothing could tell which of the two production serves")]
+    #[error(
+        "the image {image} would lie in both slots: after a swap nothing could tell which of the two production serves"
+    )]
     SameImage {
         /// The image.
         image: ReleaseId,
@@ -186,7 +188,9 @@ impl Refusal {
             Self::SameImage { .. } => {
                 "give every build a tag of its own, or name it by its digest (registry/app@sha256:…)"
             }
-            Self::NoStartupCommand { .. } => "leave startup-command out; web.config says how IIS starts the app",
+            Self::NoStartupCommand { .. } => {
+                "leave startup-command out; web.config says how IIS starts the app"
+            }
             Self::ScmUnreadable { .. } => {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }

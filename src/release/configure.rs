@@ -113,9 +113,9 @@ async fn write(
 }
 
 fn shows(config: &WebConfig, image: Option<&ReleaseId>, command: Option<&str>) -> bool {
-    let image_shows = image.is_none_or(|image| {
-        matches!(config.containers(), Some(Containers::Image(has)) if has == image.as_str())
-    });
+    let image_shows = image.is_none_or(
+        |image| matches!(config.containers(), Some(Containers::Image(has)) if has == image.as_str()),
+    );
     image_shows && command.is_none_or(|command| config.app_command_line == command)
 }
 

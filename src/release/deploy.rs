@@ -95,7 +95,10 @@ impl DeployError {
                 ]
             }
             Self::NotTaken { .. } => {
-                vec!["somebody else changes the slot's configuration, or a policy forbids it: run again".to_owned()]
+                vec![
+                    "somebody else changes the slot's configuration, or a policy forbids it: run again"
+                        .to_owned(),
+                ]
             }
             Self::ScmGone { .. } => vec!["run again; production is untouched".to_owned()],
             Self::Nothing | Self::BadId(_) => Vec::new(),
