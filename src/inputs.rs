@@ -14,6 +14,7 @@ use crate::plan::Verb;
 mod environment;
 mod list;
 mod login;
+mod profile;
 mod raw;
 mod service_connection;
 pub mod sign_in;
@@ -22,6 +23,7 @@ mod sign_in_tests;
 
 pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
+pub use profile::{ProfileInputs, profile};
 pub use raw::{Raw, Source};
 
 /// What is wrong with one input.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as signal;
 
+pub mod by_profile;
 pub mod check;
 mod configure;
 pub mod deploy;

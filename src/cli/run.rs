@@ -11,7 +11,7 @@ use crate::azure::SitePath;
 use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
 use crate::inputs::{Inputs, Needs, Source};
-use crate::names::ReleaseId;
+use crate::names::{ReleaseId, SiteName, SlotName};
 use crate::plan::{self, Decision, Order, Plan, Ships, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
@@ -22,6 +22,26 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Change(verb))?;
     let record = Record::begin(context).await;
     let done = journaled(context, verb, &inputs).await;
+    let (site, slot) = (inputs.connection.site.clone(), inputs.slot.clone());
+    finish(context, verb, record, done, &Handover { site, slot, release: inputs.release_id.clone() }).await
+}
+
+/// What the next command is about.
+pub(super) struct Handover {
+    pub(super) site: SiteName,
+    pub(super) slot: SlotName,
+    /// The release that was asked for.
+    pub(super) release: Option<ReleaseId>,
+}
+
+/// Reports, and gives back the exit code.
+pub(super) async fn finish(
+    context: &Context,
+    verb: Verb,
+    record: Option<Record>,
+    done: Result<Done, Error>,
+    handover: &Handover,
+) -> Result<u8, Error> {
     let Done { outcome, entries, bug } = match done {
         Ok(done) => done,
         Err(error) => {
@@ -33,7 +53,7 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let mut next = next_command(&conclusion, &inputs);
+    let mut next = next_command(&conclusion, handover);
     if context.raw.source("resource-manager-url") == Some(Source::Rehearsal) {
         // Pasted as it stands it would go to the real Azure.
         next = next.map(|next| format!("(on Azure, not in this rehearsal) {next}"));
@@ -53,6 +73,12 @@ pub(super) struct Done {
     outcome: Outcome,
     pub(super) entries: Vec<Entry>,
     bug: bool,
+}
+
+impl Done {
+    pub(super) fn new(outcome: Outcome, journal: Journal<'_>) -> Self {
+        Self { outcome, entries: journal.into_entries(), bug: false }
+    }
 }
 
 /// Carries out one of the verbs and gives back what happened.
@@ -88,7 +114,7 @@ pub(super) async fn journaled(context: &Context, verb: Verb, inputs: &Inputs) ->
 }
 
 /// Nothing has been touched yet, so a signal simply ends the work.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
     let mut cancelled = context.cancelled.clone();
     tokio::select! {
         biased;
@@ -97,7 +123,7 @@ async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -
     }
 }
 
-fn cancelled(journal: &mut Journal<'_>) -> Outcome {
+pub(super) fn cancelled(journal: &mut Journal<'_>) -> Outcome {
     journal.fail("cancelled before anything was touched", Vec::new());
     refused(journal)
 }
@@ -170,7 +196,7 @@ pub(super) async fn look(
     journal.add(Event::SignedIn { how: azure.credential().describe() });
     let facts = facts::gather(&azure, &path, &inputs.slot).await?;
     journal.add(Event::FactsRead {
-        production: view(&facts.production),
+        production: Some(view(&facts.production)),
         staging: facts.staging.as_ref().map(view),
     });
     Ok((azure, path, facts))
@@ -206,18 +232,27 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
 
 /// Prepares the package, where one is given.
 pub(super) async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
-    let Some(path) = &inputs.package else { return Ok(None) };
-    let chosen = match &inputs.package_type {
+    prepare_package(context, inputs.package.as_deref(), inputs.package_type.as_deref()).await
+}
+
+/// The same, from the two inputs that it takes.
+pub(super) async fn prepare_package(
+    context: &Context,
+    package: Option<&Path>,
+    package_type: Option<&str>,
+) -> Result<Option<Artifact>, Error> {
+    let Some(path) = package else { return Ok(None) };
+    let chosen = match package_type {
         Some(word) => {
             Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?)
         }
         None => None,
     };
     let progress = |progress| context.terminal.packing(progress);
-    Ok(Some(artifact::prepare(Path::new(path), chosen, &progress).await?))
+    Ok(Some(artifact::prepare(path, chosen, &progress).await?))
 }
 
-fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
+pub(super) fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     for warning in &artifact.warnings {
         journal.warn(warning);
     }
@@ -266,19 +301,18 @@ fn end(journal: &mut Journal<'_>, outcome: Outcome) -> Outcome {
 }
 
 /// The command that a reader would want next.
-fn next_command(conclusion: &Conclusion, inputs: &Inputs) -> Option<String> {
-    let site = &inputs.connection.site;
-    let release: Option<&ReleaseId> = conclusion.release.as_ref().or(inputs.release_id.as_ref());
+fn next_command(conclusion: &Conclusion, handover: &Handover) -> Option<String> {
+    let Handover { site, slot, release } = handover;
+    let release: Option<&ReleaseId> = conclusion.release.as_ref().or(release.as_ref());
     match conclusion.outcome? {
         Outcome::Released => Some(format!(
             "instant rollback is possible until the next deployment to {}: slotway rollback --app-name {site} --slot-name {} --release-id {}",
-            inputs.slot, inputs.slot, release?
+            slot, slot, release?
         )),
-        Outcome::Staged => Some(format!(
-            "slotway swap --app-name {site} --slot-name {} --release-id {}",
-            inputs.slot, release?
-        )),
-        Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot)),
+        Outcome::Staged => {
+            Some(format!("slotway swap --app-name {site} --slot-name {} --release-id {}", slot, release?))
+        }
+        Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {slot}")),
         Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
     }
 }

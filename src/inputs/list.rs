@@ -154,6 +154,12 @@ pub const INPUTS: &[Input] = &[
         "the JSON of Azure/login: application, secret, tenant, subscription",
     ),
     input(
+        "publish-profile",
+        Kind::Secret,
+        For::Azure,
+        "the slot's publish profile, as downloaded; for deploy and check only",
+    ),
+    input(
         "azure-subscription",
         Kind::Text,
         For::Azure,

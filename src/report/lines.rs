@@ -29,11 +29,7 @@ fn said(event: &Event) -> Vec<String> {
     match event {
         Event::Started { verb, site, staging } => vec![format!("{verb} {site} through the slot {staging}")],
         Event::SignedIn { how } => vec![format!("sign-in: {how}")],
-        Event::FactsRead { production, staging } => {
-            let mut lines = vec![serves(production)];
-            lines.extend(staging.as_ref().map(serves));
-            lines
-        }
+        Event::FactsRead { production, staging } => production.iter().chain(staging).map(serves).collect(),
         Event::Planned { steps, .. } => steps
             .iter()
             .enumerate()
