@@ -276,6 +276,11 @@ impl ReleaseId {
         Self::new(text).map_err(|error| NameError { kind: "image", ..error })
     }
 
+    /// Whether it can only be an image: it has a path, a tag or a digest.
+    pub fn is_image(&self) -> bool {
+        is_reference(&self.0)
+    }
+
     /// Whether an image of this reference may be another one tomorrow: nothing pins it,
     /// or only the tag that everybody moves.
     pub fn is_moving(&self) -> bool {
@@ -321,6 +326,7 @@ mod tests {
         let id = |text: &str| ReleaseId::new(text).expect("well formed");
         assert_eq!(id("ABC-1"), id("abc-1"));
         assert_ne!(id("registry.io/app:V1"), id("registry.io/app:v1"));
+        assert!(id("app:1").is_image() && !id("abc-1").is_image());
         assert_eq!(id("localhost:5000/team/app@sha256:0a").as_str(), "localhost:5000/team/app@sha256:0a");
         for wrong in ["a//b", "a/../b", "app:", ":1", "a b:1", "app:1;ls", "https://registry/app:1"] {
             assert!(ReleaseId::new(wrong).is_err(), "{wrong}");

@@ -305,10 +305,16 @@ fn next_command(conclusion: &Conclusion, handover: &Handover) -> Option<String> 
     let Handover { site, slot, release } = handover;
     let release: Option<&ReleaseId> = conclusion.release.as_ref().or(release.as_ref());
     match conclusion.outcome? {
-        Outcome::Released => Some(format!(
-            "instant rollback is possible until the next deployment to {}: slotway rollback --app-name {site} --slot-name {} --release-id {}",
-            slot, slot, release?
-        )),
+        Outcome::Released => {
+            // No note lies beside an image: whoever takes it back has to say what was before.
+            let before = conclusion.before.as_ref().and_then(|view| view.release.as_ref());
+            let before = before.filter(|before| before.is_image());
+            let before = before.map(|before| format!(" --previous-build {before}")).unwrap_or_default();
+            Some(format!(
+                "instant rollback is possible until the next deployment to {slot}: slotway rollback --app-name {site} --slot-name {slot} --release-id {}{before}",
+                release?
+            ))
+        }
         Outcome::Staged => {
             Some(format!("slotway swap --app-name {site} --slot-name {} --release-id {}", slot, release?))
         }

@@ -25,7 +25,7 @@ use crate::plan::Start;
 const UNSEEN: &str = "a publish profile opens the SCM site only: the slots, their settings, auto swap, running \
                       operations and production could not be looked at, and one request stands for all instances";
 /// What is said of production at the end.
-const NOT_READ: &str = "not read";
+const NOT_READ: &str = "a build that was not looked at";
 
 /// Everything such a deployment needs.
 pub struct ProfileDeployment<'a> {

@@ -89,6 +89,39 @@ fn an_image_is_released_and_production_serves_all_the_while() {
     );
     assert_eq!(kept, (&json!("/health"), &json!(true), &json!(true)), "no other field is lost");
     assert!(finished.stderr.contains("staging has its new image"), "{}", finished.stderr);
+    let next = format!("--release-id {TWO} --previous-build {ONE}");
+    assert!(report["next"].as_str().is_some_and(|text| text.ends_with(&next)), "{}", report["next"]);
+}
+
+#[test]
+fn the_example_of_a_container_is_released_in_a_rehearsal() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let scenario = examples.join("scenarios/container.yml").display().to_string();
+    let config = examples.join("storefront/slotway.yml").display().to_string();
+    let (two, flags) = ("registry.contoso.io/storefront:2", ["--scenario", &scenario, "--config", &config]);
+    let arguments = ["rehearse", "--output", "json", "--images", two];
+    let place = Place::new();
+    let finished = place.run(&[&arguments[..], &flags[..]].concat());
+    let report = finished.json();
+    assert_eq!((finished.code, &report["release-id"]), (0, &json!(two)), "{}", finished.stderr);
+    assert!(place.leftovers().is_empty(), "{:?}", place.leftovers());
+}
+
+#[test]
+fn an_image_of_a_windows_container_goes_where_windows_looks() {
+    let (windows, base) = ("registry.io/app:2-nano", "registry.io/app:1-nano");
+    let packages = Place::new();
+    packages.write("app/index.html", "hello");
+    let folder = packages.path().join("app").display().to_string();
+    let service = Service::start(&format!(
+        "kind: app,container,windows\nimages:\n  \"{windows}\": {{package: \"{folder}\"}}\n  \"{base}\": {{package: \"{folder}\"}}\n\
+         slots:\n  staging: {{web-config: {{windowsFxVersion: \"DOCKER|{base}\"}}}}\n"
+    ));
+    let finished = service.run("deploy", &["--images", windows]);
+    assert_eq!((finished.code, &finished.json()["release-id"]), (0, &json!(windows)), "{}", finished.stderr);
+    let staging = service.slot("staging")["web_config"].clone();
+    let stacks = (&staging["windowsFxVersion"], &staging["linuxFxVersion"]);
+    assert_eq!(stacks, (&json!(format!("DOCKER|{windows}")), &json!("")));
 }
 
 #[test]

@@ -187,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn the_container_is_read_from_either_stack() {
+        let on = |linux: &str, windows: Option<&str>| WebConfig {
+            linux_fx_version: linux.into(),
+            windows_fx_version: windows.map(str::to_owned),
+            ..Default::default()
+        };
+        assert_eq!(on("DOCKER|app:1", None).container(), Some("app:1"));
+        assert_eq!(on("", Some("docker|app:2")).container(), Some("app:2"));
+        assert_eq!(on("COMPOSE|eA==", None).container(), Some("COMPOSE|eA=="));
+        assert_eq!(on("NODE|22-lts", None).container(), None);
+    }
+
+    #[test]
     fn a_patch_changes_what_it_names_and_keeps_unknown_properties() {
         let before = WebConfig::default();
         let patch = serde_json::json!({"AlwaysOn": true, "nodeVersion": "~22", "experiments":
