@@ -8,13 +8,13 @@ use std::sync::Mutex;
 
 use tokio::sync::watch;
 
-use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
+use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
-use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
 use crate::report::json;
 
 /// The name of the configuration that is read when none is named.
@@ -171,6 +171,15 @@ impl Context {
         Ok(inputs)
     }
 
+    /// The checked inputs of a step that signs in with a publish profile.
+    pub(super) fn profile(&self, verb: &str) -> Result<Option<ProfileInputs>, Error> {
+        // Nobody signs in to check a bare URL.
+        if self.url.is_some() {
+            return Ok(None);
+        }
+        inputs::profile(&self.raw, &self.variables, verb).map_err(Error::Inputs)
+    }
+
     /// Signs in and finds the app's place.
     pub(super) async fn connect(
         &self,
@@ -194,6 +203,10 @@ impl Context {
         let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
         for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
             self.terminal.say(&self.host.masks(secret));
+        }
+        let profile = self.raw.get("publish-profile").unwrap_or_default();
+        for secret in PublishProfile::secrets(profile) {
+            self.terminal.say(&self.host.masks(secret.reveal()));
         }
     }
 
@@ -272,7 +285,10 @@ fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
         .map(|input| Problem {
             input: input.name.to_owned(),
             message: "was given as a flag; a secret is never taken from a flag".to_owned(),
-            help: format!("set {}, or give --client-secret-file", input.variable()),
+            help: match input.name {
+                "client-secret" => format!("set {}, or give --client-secret-file", input.variable()),
+                _ => format!("set {}", input.variable()),
+            },
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
@@ -392,6 +408,7 @@ fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
             "INPUT_",
             "ENDPOINT_AUTH",
             "CREDS",
+            "PUBLISH_PROFILE",
             "PRINCIPALKEY",
         ]
         .iter()

@@ -80,6 +80,7 @@ fn timeline(out: &mut String, entries: &[Entry]) {
             Event::PackageReady { package_type, size_bytes, sha256, .. } => {
                 format!("package {package_type}, {}, sha256 `{}`", bytes(*size_bytes), short(sha256))
             }
+            Event::Configured { slot, what } => format!("{slot}: new {what}"),
             Event::Uploaded { size_bytes, elapsed } => {
                 format!("uploaded {} in {}", bytes(*size_bytes), duration(*elapsed))
             }
