@@ -23,6 +23,7 @@ mod sign_in_tests;
 
 pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
+pub use login::secrets_of_login;
 pub use profile::{ProfileInputs, profile};
 pub use raw::{Raw, Source};
 
@@ -140,6 +141,10 @@ impl Check<'_> {
 
     fn missing(&mut self, name: &str) {
         let help = match find(name) {
+            // A pipeline step always has a command, if only the one that goes without saying.
+            Some(input) if self.raw.source("command") == Some(Source::Step) => {
+                format!("give this input, or {name}: in slotway.yml; {}", input.help)
+            }
             Some(input) => {
                 format!("give --{name}, {} or {name}: in slotway.yml; {}", input.variable(), input.help)
             }

@@ -282,7 +282,9 @@ fn describe(
         ca_file,
         tenant_id: guid(scenario.seed, "tenant"),
         client_id: guid(scenario.seed, "client"),
-        client_secret: client_secret.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        client_secret: client_secret
+            .or_else(|| scenario.application.client_secret.clone())
+            .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         subscription_id: guid(scenario.seed, "subscription"),
         resource_group: scenario.resource_group.to_string(),
         app_name: scenario.app.to_string(),
@@ -311,9 +313,9 @@ fn guid(seed: u64, purpose: &str) -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
-/// A tenant with one application; its federated credential is for the issuer that the control endpoint plays.
+/// A tenant with one application; its first federated credential is for the issuer that the control endpoint plays.
 fn tenant(ready: &Ready, scenario: &Scenario) -> Result<Directory, StartError> {
-    let federated = FederatedCredential {
+    let own = FederatedCredential {
         issuer: format!("{}oidc", ready.control),
         subject: format!("repo:contoso/{}:environment:production", scenario.app),
         audience: exchange_audience(),
@@ -323,8 +325,8 @@ fn tenant(ready: &Ready, scenario: &Scenario) -> Result<Directory, StartError> {
         client_id: ready.client_id.clone(),
         object_id: guid(scenario.seed, "object"),
         secret: ready.client_secret.clone(),
-        federated: vec![federated],
-        certificates: Vec::new(),
+        federated: std::iter::once(own).chain(scenario.application.federated_credentials.clone()).collect(),
+        certificates: scenario.application.certificates.clone(),
     };
     let lifetime = scenario.durations.token_lifetime;
     let (authority, tenant) = (ready.authority.clone(), ready.tenant_id.clone());

@@ -13,9 +13,11 @@ use serde_json::Value;
 use crate::names::{ResourceGroup, SiteName, SlotName};
 
 mod actor;
+mod application;
 pub mod duration;
 
 pub use actor::{Action, Actor};
+pub use application::ApplicationSeed;
 
 /// A scenario; every key may be left out.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,8 @@ pub struct Scenario {
     pub durations: Durations,
     /// Whether time runs or is stepped.
     pub time: TimeMode,
+    /// Who may sign in.
+    pub application: ApplicationSeed,
     /// The slots; production and staging exist in any case.
     pub slots: BTreeMap<SlotName, SlotSeed>,
     /// What the registries hold, by image reference; any other cannot be pulled.
@@ -301,6 +305,7 @@ impl Default for Scenario {
             seed: 1,
             durations: Durations::default(),
             time: TimeMode::Real,
+            application: ApplicationSeed::default(),
             slots: BTreeMap::new(),
             images: BTreeMap::new(),
             release: None,
@@ -334,6 +339,10 @@ slots:
   canary: {stopped: true}
 images: {"registry.io/app:2": {package: ../v3}}
 release: {package: ../v2, config: slotway.yml}
+application:
+  client-secret: planted
+  federated-credentials: [{issuer: 'https://issuer', subject: s, keys: [{kty: RSA, n: AQAB, e: AQAB}]}]
+  certificates: [{kty: RSA, n: AQAB, e: AQAB}]
 faults: [{on: {service: scm}, do: refuse}]
 actors:
   - {after: swap-accepted, do: scale, workers: 3}
@@ -349,6 +358,10 @@ actors:
         assert_eq!(scenario.durations.swap_switch, Duration::from_millis(1500));
         assert_eq!(scenario.durations.retry_after, Duration::from_secs(15));
         assert_eq!(scenario.slot_names().len(), 3);
+        let application = &scenario.application;
+        assert_eq!(application.client_secret.as_deref(), Some("planted"));
+        assert_eq!(application.federated_credentials[0].audience, "api://AzureADTokenExchange");
+        assert_eq!(application.federated_credentials[0].keys, application.certificates);
         let production = &scenario.slots[&SlotName::production()];
         assert_eq!(production.package.as_deref(), Some(std::path::Path::new("/scenarios/../v1")));
         let image = &scenario.images["registry.io/app:2"];

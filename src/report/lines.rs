@@ -104,7 +104,11 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
 
 /// One sentence that a manager understands.
 pub fn headline(conclusion: &Conclusion) -> String {
-    let build = |build: &Option<String>| build.clone().unwrap_or_else(|| "an unknown build".to_owned());
+    let build = |build: &Option<String>| match build.as_deref() {
+        None => "an unknown build".to_owned(),
+        Some("could not be read") => "a build that could not be read".to_owned(),
+        Some(build) => build.to_owned(),
+    };
     let took = duration(conclusion.elapsed);
     match conclusion.outcome {
         Some(Outcome::Released) => {

@@ -7,6 +7,7 @@ mod harness;
 mod load;
 mod memory;
 mod metadata;
+mod pipelines;
 mod publish_profile;
 mod rehearse;
 mod server;
