@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 
 mod arguments;
+mod changes;
 mod check;
 mod conclude;
 mod context;

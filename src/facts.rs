@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::azure::model::{DeploymentRecord, Site, SlotSwapStatus, WebConfig};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
+use crate::source::{self, Source};
 
 /// Which build a slot serves, as read from Azure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub struct Note {
     /// The build that production served before this one, by its release id.
     #[serde(default)]
     pub previous: Option<String>,
+    /// The commit that it was built of, where the host said so.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "source::or_none")]
+    pub source: Option<Source>,
     /// When it was written, RFC 3339.
     pub written: String,
 }

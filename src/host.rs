@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+pub mod history;
+pub mod origin;
 pub mod screen;
 
 /// The environment, read once by the composition root.

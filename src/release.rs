@@ -24,6 +24,7 @@ use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
+use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
 use observe::{Before, Observation};
@@ -57,6 +58,8 @@ pub struct Package {
     pub clean: Option<bool>,
     /// Whether the app is restarted.
     pub restart: Option<bool>,
+    /// The commit that it was built of, where the host said so.
+    pub source: Option<Source>,
 }
 
 /// What moves while something is waited for; not kept.

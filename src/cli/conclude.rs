@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use crate::host::{Grade, Host, Outputs, azure_pipelines, github};
 use crate::release::journal::{Conclusion, Entry, SlotView};
-use crate::report;
+use crate::report::{self, next::Next};
 
 impl Context {
     /// Writes the reports of a verb that kept a journal. What cannot be written is said
     /// and changes nothing: the release is what it is. Gives the summary back.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> String {
+    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&Next>) -> String {
         self.terminal.close_group();
         self.terminal.finish();
         let conclusion = Conclusion::of(entries);

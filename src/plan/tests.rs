@@ -108,6 +108,7 @@ fn a_rollback_brings_back_only_the_build_that_was_before() {
         sha256: String::new(),
         size_bytes: 0,
         previous: Some("gone".to_owned()),
+        source: None,
         written: String::new(),
     });
     let refused = refusals(plan(&order(Verb::Rollback, Some("old")), &facts));

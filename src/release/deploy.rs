@@ -345,6 +345,7 @@ async fn write_note(
         sha256: package.sha256.clone(),
         size_bytes: package.size_bytes,
         previous: release.facts.production.build.release_id().map(ToString::to_string),
+        source: package.source.clone(),
         written: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
     };
     let written = match serde_json::to_string(&note) {
