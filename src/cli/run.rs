@@ -56,7 +56,7 @@ fn what_next(context: &Context, conclusion: &Conclusion, inputs: &Inputs) -> Opt
     let mut next = next(conclusion, subject, place)?;
     if rehearsal {
         // Pasted as it stands the command would go to the real Azure.
-        next.words = format!("(on Azure, not in this rehearsal) {}", next.words);
+        next.words = format!("on Azure, not in this rehearsal: {}", next.words);
     }
     Some(next)
 }

@@ -2,6 +2,7 @@
 //! diagrams. What matters most comes first, so that a cut takes the least.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::changes;
 use super::chart::chart;
@@ -14,7 +15,7 @@ use crate::checks::verdict::Verdict;
 use crate::checks::watch::{PhaseReport, WatchReport};
 use crate::names::SlotName;
 use crate::release::journal::{Conclusion, Entry, Event, SlotView};
-use crate::release::machine::Outcome;
+use crate::release::machine::{Direction, Outcome};
 
 /// GitHub takes 1 MiB a step, older servers of it 128 KiB (github-actions §2); Azure
 /// Pipelines names no limit.
@@ -65,21 +66,54 @@ fn title(out: &mut String, conclusion: &Conclusion, entries: &[Entry]) {
     });
     let word = conclusion.outcome.map_or("unfinished", Outcome::word);
     let _ = writeln!(out, "## {mark} {}: {word}\n", plain(&what.unwrap_or_else(|| "slotway".to_owned())));
-    let mut sentence = plain(&headline(conclusion));
-    if let Some(first) = sentence.get(..1) {
-        let first = first.to_uppercase();
-        sentence.replace_range(..1, &first);
+    let _ = write!(out, "**{}.**", capital(&sentence(conclusion)));
+    if let Some(exposed) = exposed(entries).filter(|_| conclusion.outcome == Some(Outcome::RolledBack)) {
+        let _ = write!(out, " The build that was taken back served production for {}.", duration(exposed));
     }
-    let _ = write!(out, "**{sentence}.**");
-    match conclusion.watch.as_ref().filter(|watch| watch.requests() > 0) {
-        Some(watch) if watch.lost() == 0 => out.push_str(" Users noticed nothing: no request was lost."),
-        Some(watch) => {
-            let lost = count(watch.lost(), "request");
-            let _ = write!(out, " {lost} of {} to production went unanswered.", watch.requests());
-        }
-        None => {}
+    if let Some(watch) = conclusion.watch.as_ref().filter(|watch| watch.requests() > 0) {
+        let (lost, all) = (watch.lost(), count(watch.requests(), "request"));
+        let _ = match lost {
+            0 => write!(out, " None of {all} to production was lost."),
+            1 => write!(out, " 1 of {all} to production was lost."),
+            lost => write!(out, " {lost} of {all} to production were lost."),
+        };
     }
     out.push_str("\n\n");
+}
+
+/// The headline for people who read no build ids; the table of builds has them.
+fn sentence(conclusion: &Conclusion) -> String {
+    let new = conclusion.changes.as_ref().map(|changes| format!(" of commit {}", code(changes.to.short())));
+    match conclusion.outcome {
+        Some(Outcome::Released) => format!(
+            "production serves the new build{}, verified, after {}",
+            new.unwrap_or_default(),
+            duration(conclusion.elapsed)
+        ),
+        Some(Outcome::Staged) => format!(
+            "the new build{} is ready in the slot, verified; production is untouched",
+            new.unwrap_or_default()
+        ),
+        Some(Outcome::RolledBack) => "production serves the old build again, verified".to_owned(),
+        _ => plain(&headline(conclusion)),
+    }
+}
+
+/// How long production served the build that was taken back: from the end of the swap to
+/// the end of the swap back.
+fn exposed(entries: &[Entry]) -> Option<Duration> {
+    let end = |wanted: Direction| {
+        entries.iter().find_map(|entry| match &entry.event {
+            Event::SwapEnded { direction, .. } if *direction == wanted => Some(entry.elapsed),
+            _ => None,
+        })
+    };
+    end(Direction::Back)?.checked_sub(end(Direction::Forward)?)
+}
+
+fn capital(sentence: &str) -> String {
+    let mut characters = sentence.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 fn causes(out: &mut String, conclusion: &Conclusion) {
@@ -98,16 +132,13 @@ fn causes(out: &mut String, conclusion: &Conclusion) {
     for help in help.iter().take(MOST_LINES) {
         let _ = writeln!(out, "- → {}", whole(help));
     }
-    out.push('\n');
+    if !help.is_empty() || !conclusion.further.is_empty() {
+        out.push('\n');
+    }
 }
 
 fn to_do(out: &mut String, next: &Next) {
-    let mut words = plain(&next.words);
-    if let Some(first) = words.get(..1) {
-        let first = first.to_uppercase();
-        words.replace_range(..1, &first);
-    }
-    let _ = writeln!(out, "### What to do next\n\n{words}.\n");
+    let _ = writeln!(out, "### What to do next\n\n{}.\n", capital(&plain(&next.words)));
     if let Some(command) = &next.command {
         let _ = writeln!(out, "{}", block([command.as_str()]));
     }
@@ -213,8 +244,10 @@ fn check_row(slot: &SlotName, outcome: &CheckOutcome) -> String {
     };
     let latency = outcome.latency.map_or("–".to_owned(), milliseconds);
     let optional = if outcome.critical { "" } else { " (not critical)" };
+    let instance =
+        outcome.instance.as_deref().map(|name| format!(" on {}", code(short(name)))).unwrap_or_default();
     format!(
-        "| {} | {}{optional} | {mark} | {} | {latency} | {} |\n",
+        "| {} | {}{instance}{optional} | {mark} | {} | {latency} | {} |\n",
         plain(slot.as_str()),
         plain(&outcome.name),
         outcome.tries,
@@ -241,7 +274,7 @@ fn watched(out: &mut String, watch: &WatchReport) {
 }
 
 fn phase_row(phase: &PhaseReport) -> String {
-    let latency = |latency: Option<std::time::Duration>| latency.map_or("–".to_owned(), milliseconds);
+    let latency = |latency: Option<Duration>| latency.map_or("–".to_owned(), milliseconds);
     format!(
         "{} | {} | {} | {} | {}",
         phase.requests,
@@ -254,8 +287,6 @@ fn phase_row(phase: &PhaseReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::release::journal::Journal;
 
