@@ -9,6 +9,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::deploy::{LOG_LINES, log_text};
 use super::journal::{Event, Journal};
 use super::machine::Serving;
 use super::observe::{self, Before};
@@ -24,12 +25,14 @@ use crate::names::{ReleaseId, SlotName};
 
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
+/// How long the container's log may take, which only explains a failure.
+const READ_LOG: Duration = Duration::from_secs(15);
 
 /// Staging: every instance answers, then the checks.
 pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, id).await;
-    if !ready(release, &target, release.config.limits.ready, journal).await {
+    if !ready(release, &target, slot, journal).await {
         return false;
     }
     let limit = release.config.limits.checks;
@@ -45,7 +48,7 @@ pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mu
 /// asked time.
 pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, id).await;
-    if !ready(release, &target, release.config.limits.ready, journal).await {
+    if !ready(release, &target, &release.facts.production, journal).await {
         return false;
     }
     let limit = release.config.limits.checks;
@@ -70,7 +73,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, None).await;
     let by_hand = "decide by hand: fix forward, or swap back with: az webapp deployment slot swap";
-    if !ready(release, &target, release.config.limits.ready, journal).await {
+    if !ready(release, &target, slot, journal).await {
         let cause = format!("{} is bad too, so going back there would not help", slot.slot);
         journal.fail(cause, vec![by_hand.to_owned()]);
         return false;
@@ -91,7 +94,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
 /// checks of the new build are not asked of it.
 pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, None).await;
-    ready(release, &target, release.config.limits.ready, journal).await
+    ready(release, &target, &release.facts.production, journal).await
 }
 
 /// The last look before the swap: staging serves this build, production still the
@@ -167,7 +170,8 @@ async fn target(release: &Release<'_>, slot: &SlotFacts, id: Option<&ReleaseId>)
     }
 }
 
-async fn ready(release: &Release<'_>, target: &Target, limit: Duration, journal: &mut Journal<'_>) -> bool {
+async fn ready(release: &Release<'_>, target: &Target, slot: &SlotFacts, journal: &mut Journal<'_>) -> bool {
+    let limit = release.config.limits.ready;
     let count = target.instances.len().max(1);
     let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
     journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
@@ -179,12 +183,22 @@ async fn ready(release: &Release<'_>, target: &Target, limit: Duration, journal:
     let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
     journal.add(Event::Ready { slot: target.slot.clone(), instances });
     if let Some(bad) = bad {
-        journal.fail(
-            format!("{} is not ready: {}", target.slot, describe(&bad)),
-            vec!["look at the container log: az webapp log tail".to_owned()],
-        );
+        let log = container_log(release, slot, bad.instance.as_deref()).await;
+        let help = match log.is_empty() {
+            true => "look at the container log: az webapp log tail",
+            false => "the end of the container log above may say why; all of it: az webapp log tail",
+        };
+        let cause = format!("{} is not ready: {}{}", target.slot, describe(&bad), log_text(&log));
+        journal.fail(cause, vec![help.to_owned()]);
     }
     verdict == Verdict::Pass
+}
+
+/// The end of the slot's container log; nothing where it cannot be read, for it only explains.
+async fn container_log(release: &Release<'_>, slot: &SlotFacts, instance: Option<&str>) -> Vec<String> {
+    let Ok(scm) = facts::scm(release.azure, slot.scm_host.as_deref(), instance) else { return Vec::new() };
+    let read = tokio::time::timeout(READ_LOG, scm.container_log(LOG_LINES)).await;
+    read.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 fn describe(instance: &InstanceReady) -> String {

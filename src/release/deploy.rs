@@ -29,8 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const RECORD_APPEARS: Duration = Duration::from_secs(45);
 /// Pause before an upload that met another deployment's lock is sent again.
 const LOCK_PAUSE: Duration = Duration::from_secs(5);
-/// Lines of a failed deployment's log that go into the error.
-const LOG_LINES: usize = 30;
+/// Lines of a log that go into an error.
+pub(super) const LOG_LINES: usize = 30;
 
 /// Why the package is not in the slot.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,8 @@ impl DeployError {
     }
 }
 
-fn log_text(log: &[String]) -> String {
+/// A log below the error that it explains.
+pub(super) fn log_text(log: &[String]) -> String {
     log.iter().map(|line| format!("\n  | {line}")).collect()
 }
 

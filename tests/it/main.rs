@@ -10,5 +10,6 @@ mod rehearse;
 mod server;
 mod service;
 mod sign_in;
+mod summary;
 mod trouble;
 mod walls;
