@@ -12,6 +12,7 @@ pub mod kudu;
 pub mod model;
 pub mod operation;
 pub mod rights;
+pub mod settings;
 
 pub use arm::{ResourceManager, SitePath};
 pub use credential::{CertificateError, Credential, Presented, SignIn, Signer};

@@ -7,8 +7,10 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::model::{DeploymentRecord, Site, SlotSwapStatus, WebConfig};
+pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
+use crate::secret::Secret;
 use crate::source::{self, Source};
 
 /// Which build a slot serves, as read from Azure.
@@ -126,6 +128,39 @@ pub struct Facts {
     pub production: SlotFacts,
     /// The slot that releases go through, if it exists.
     pub staging: Option<SlotFacts>,
+}
+
+/// Settings by name; their values are secrets.
+pub type SettingValues = std::collections::BTreeMap<String, Secret>;
+
+/// What a swap may move between production and a slot.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Production's.
+    pub production: SlotSettings,
+    /// The slot's.
+    pub slot: SlotSettings,
+    /// Which of them stay.
+    pub names: SlotSettingNames,
+}
+
+/// Reads the settings of both sides, for `plan`.
+///
+/// # Errors
+///
+/// [`AzureError`], for a missing right or a lock too.
+pub async fn settings(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+) -> Result<Settings, AzureError> {
+    let production_name = SlotName::production();
+    let (production, slot, names) = tokio::try_join!(
+        azure.slot_settings(path, &production_name),
+        azure.slot_settings(path, slot),
+        azure.slot_setting_names(path),
+    )?;
+    Ok(Settings { production, slot, names })
 }
 
 /// Reads the facts in two rounds of parallel calls.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
+pub mod movement;
 mod refusal;
 
 pub use refusal::Refusal;

@@ -9,6 +9,7 @@ pub mod junit;
 pub mod lines;
 pub mod markdown;
 mod markup;
+pub mod movement;
 pub mod next;
 mod words;
 

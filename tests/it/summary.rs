@@ -151,3 +151,47 @@ fn a_slot_that_does_not_become_ready_shows_the_end_of_its_containers_log() {
         assert!(!text.contains("##vso["), "{text}");
     }
 }
+
+const SETTINGS: &str = "slots:\n  production: {settings: {GREETING: planted-old, SAME: planted-same, GONE: planted-gone}, slot-settings: {PAYMENTS: planted-live}}\n  staging: {settings: {GREETING: planted-new, SAME: planted-same}, slot-settings: {PAYMENTS: planted-test, DEBUG: planted-debug}, web-config: {linuxFxVersion: 'NODE|22-lts'}}\n";
+
+/// Runs `plan`; no value of a setting is in any output.
+fn planned(scenario: &str) -> (Finished, Vec<String>) {
+    let service = Service::start(scenario);
+    let finished = service.run("plan", &["--package", &service.package("2")]);
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    for text in [&finished.stdout, &finished.stderr] {
+        assert!(!text.contains("planted"), "{text}");
+    }
+    let lines = finished.json()["lines"].as_array().expect("a list").clone();
+    let lines = lines.iter().map(|line| line.as_str().expect("a text").to_owned()).collect();
+    (finished, lines)
+}
+
+#[test]
+fn a_plan_tells_in_plain_words_what_moves_and_what_stays() {
+    let (finished, lines) = planned(SETTINGS);
+    for wanted in [
+        "3 settings of production would change because of the swap:",
+        "  app setting GREETING: gets the slot's value",
+        "  app setting GONE: goes to the slot; production runs without it",
+        "  general setting linuxFxVersion: gets the slot's value",
+        "warning: app setting DEBUG is a slot setting that only the slot has: production runs without it",
+        "stay with their slot: app setting PAYMENTS",
+        "move, the same on both sides: app setting SAME",
+    ] {
+        assert!(lines.iter().any(|line| line == wanted), "{wanted} is missing in {lines:#?}");
+    }
+    let report = finished.json();
+    let first = serde_json::json!({"effect": "changes", "kind": "app-setting", "name": "GREETING"});
+    assert_eq!(report["settings"][0], first);
+    assert!(report["differences"].as_array().is_some_and(|all| !all.is_empty()), "{report:#}");
+}
+
+#[test]
+fn a_plan_without_the_right_to_list_settings_shows_azures_comparison() {
+    let fault = "faults:\n- {on: {service: resource-manager, path: appsettings/list$}, times: 0, do: {status: {code: 403, body: {error: {code: AuthorizationFailed, message: no}}}}}\n";
+    let (finished, lines) = planned(&format!("{SETTINGS}{fault}"));
+    assert!(lines.iter().any(|line| line.ends_with("what follows is Azure's own comparison")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("differs: AppSetting GREETING (")), "{lines:#?}");
+    assert_eq!(finished.json()["settings"], Value::Null);
+}

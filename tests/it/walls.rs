@@ -11,10 +11,10 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("checks", &["names", "secret"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
     ("emulator", &["names"]),
-    ("facts", &["azure", "names", "source"]),
+    ("facts", &["azure", "names", "secret", "source"]),
     ("plan", &["facts", "names"]),
     ("release", &["plan", "facts", "azure", "checks", "http", "names", "source"]),
-    ("report", &["release", "checks", "names", "source", "text"]),
+    ("report", &["plan", "release", "checks", "names", "source", "text"]),
     ("host", &["report", "release", "checks", "artifact", "secret", "source", "text"]),
     ("http", &["secret"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
