@@ -31,12 +31,12 @@ pub fn summary(entries: &[Entry], next: Option<&Next>) -> String {
     let mut out = String::new();
     title(&mut out, &conclusion, entries);
     causes(&mut out, &conclusion);
-    if let Some(next) = next {
-        to_do(&mut out, next);
-    }
-    if let Some(found) = &conclusion.changes {
-        out.push_str(&changes::section(found, verb(entries), conclusion.outcome));
-    }
+    let told = conclusion.changes.as_ref();
+    let told = told.map(|found| changes::section(found, verb(entries), conclusion.outcome));
+    let to_do = next.map(to_do);
+    // After trouble a reader asks first what to do, else first what is new.
+    let parts = if conclusion.cause.is_some() { [to_do, told] } else { [told, to_do] };
+    out.extend(parts.into_iter().flatten());
     builds(&mut out, &conclusion);
     if let Some(watch) = conclusion.watch.as_ref().filter(|watch| watch.requests() > 0) {
         watched(&mut out, watch);
@@ -137,14 +137,15 @@ fn causes(out: &mut String, conclusion: &Conclusion) {
     }
 }
 
-fn to_do(out: &mut String, next: &Next) {
-    let _ = writeln!(out, "### What to do next\n\n{}.\n", capital(&plain(&next.words)));
+fn to_do(next: &Next) -> String {
+    let mut out = format!("### What to do next\n\n{}.\n\n", capital(&plain(&next.words)));
     if let Some(command) = &next.command {
         let _ = writeln!(out, "{}", block([command.as_str()]));
     }
     if let Some(on_host) = &next.on_host {
         let _ = writeln!(out, "Or {}.\n", plain(on_host));
     }
+    out
 }
 
 fn builds(out: &mut String, conclusion: &Conclusion) {
