@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_core::http::{ClientOptions, RetryOptions, Transport as TheirTransport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredential,
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
@@ -31,12 +31,14 @@ mod sign_in;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use assertion::Hears;
 use assertion::{Assertion, Obtained, Source};
 pub use certificate::{CertificateError, Signer};
 pub use presented::Presented;
 pub use sign_in::SignIn;
+use transport::Transport;
 
 /// Time that must be left on a token before a swap is begun with it.
 pub const ENOUGH_TIME_LEFT: Duration = Duration::from_secs(300);
@@ -45,6 +47,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// How long a token may take, all repeats included; the metadata service of a machine asks to be
 /// given 72 s (sign-in §5).
 const TOKEN_LIMIT: Duration = Duration::from_secs(120);
+/// How long a request for a token is repeated.
+const REPEATED_FOR: Duration = Duration::from_secs(45);
 
 /// A token and its end.
 #[derive(Debug, Clone)]
@@ -170,7 +174,7 @@ fn make(
             tenant.as_str().to_owned(),
             client.as_str().to_owned(),
             Assertion { source, http: http.clone(), obtained: Arc::clone(obtained) },
-            Some(ClientAssertionCredentialOptions { client_options: options(endpoints, http.client()) }),
+            Some(ClientAssertionCredentialOptions { client_options: options(endpoints, http, REPEATED_FOR) }),
         )
         .map(|credential| credential as Arc<dyn TokenCredential>)
     };
@@ -179,7 +183,7 @@ fn make(
             tenant.as_str(),
             client.as_str().to_owned(),
             secret.reveal().to_owned().into(),
-            Some(ClientSecretCredentialOptions { client_options: options(endpoints, http.client()) }),
+            Some(ClientSecretCredentialOptions { client_options: options(endpoints, http, REPEATED_FOR) }),
         )
         .map(|credential| credential as Arc<dyn TokenCredential>),
         SignIn::GitHubOidc { request_url, request_token, audience, client, tenant } => {
@@ -218,7 +222,7 @@ fn managed_identity(
     http: &Http,
 ) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let direct = http.without_proxy().map_err(|error| refused(&error.to_string(), None))?;
-    let mut client_options = options(endpoints, &direct);
+    let mut client_options = options(endpoints, &direct, Duration::from_millis(1));
     // The credential brings the pauses that the metadata service asks for.
     client_options.retry = RetryOptions::default();
     let id = client.map(|client| UserAssignedId::ClientId(client.as_str().to_owned()));
@@ -235,18 +239,14 @@ fn token_endpoint(endpoints: &Endpoints, tenant: &TenantId) -> String {
     format!("{}/{tenant}/oauth2/v2.0/token", endpoints.authority.as_str().trim_end_matches('/'))
 }
 
-fn options(endpoints: &Endpoints, client: &reqwest::Client) -> ClientOptions {
+fn options(endpoints: &Endpoints, http: &Http, patience: Duration) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = endpoints.authority.as_str().trim_end_matches('/').to_owned();
     ClientOptions {
         cloud: Some(Arc::new(CloudConfiguration::from(cloud))),
-        transport: Some(Transport::new(Arc::new(client.clone()))),
-        // Asking for a token changes nothing, so repeating it is safe.
-        retry: RetryOptions::exponential(ExponentialRetryOptions {
-            max_retries: 4,
-            max_total_elapsed: azure_core::time::Duration::seconds(30),
-            ..Default::default()
-        }),
+        transport: Some(TheirTransport::new(Arc::new(Transport::new(http.clone(), patience)))),
+        // Our own client repeats, by one rule for all requests.
+        retry: RetryOptions::none(),
         ..Default::default()
     }
 }

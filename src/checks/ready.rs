@@ -17,6 +17,7 @@ use super::probe::{Observation, Probe, observe, url_at};
 use super::run::Target;
 use super::spec::Body;
 use super::verdict::Verdict;
+use crate::http::Wire;
 
 /// How readiness is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ const AT_ONCE: usize = 64;
 /// Where no instance names are known, one request is left to the front end's choice. What is not ready at the
 /// deadline keeps its last measurement: Fail for answers of 500 and above, Error for none.
 pub async fn wait_ready(
-    client: &reqwest::Client,
+    wire: &Wire,
     target: &Target,
     settings: &ReadySettings,
     deadline: Instant,
@@ -82,7 +83,7 @@ pub async fn wait_ready(
     // A loop in place of a closure, whose lifetimes would keep the future from being sent between threads.
     let mut waits = Vec::with_capacity(names.len());
     for name in names {
-        waits.push(wait_for(client, target, name, settings, deadline, progress));
+        waits.push(wait_for(wire, target, name, settings, deadline, progress));
     }
     let mut instances: Vec<InstanceReady> = stream::iter(waits).buffer_unordered(AT_ONCE).collect().await;
     let place =
@@ -92,7 +93,7 @@ pub async fn wait_ready(
 }
 
 async fn wait_for(
-    client: &reqwest::Client,
+    wire: &Wire,
     target: &Target,
     instance: Option<&str>,
     settings: &ReadySettings,
@@ -125,7 +126,7 @@ async fn wait_for(
             instance,
             timeout: limit,
         };
-        let answer = observe(client, &probe).await;
+        let answer = observe(wire, &probe).await;
         state.tries += 1;
         state.elapsed = started.elapsed();
         // A request that only the deadline cut short says nothing new about an instance that was measured before.

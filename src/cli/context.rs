@@ -48,6 +48,8 @@ pub(super) struct Context {
     said: Mutex<bool>,
     /// Where files for later steps go, if the host has such a place.
     pub(super) files: Option<PathBuf>,
+    /// The pipeline run whose leavings alone are settled; everybody's where none is named.
+    pub(super) only_of: Option<String>,
     /// This process's whole environment, for the host's own variables.
     pub(super) process: Environment,
 }
@@ -118,6 +120,7 @@ impl Context {
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
+            only_of: None,
             process: environment,
             variables: inputs::Environment::default(),
             raw,
@@ -125,6 +128,38 @@ impl Context {
         };
         context.mask_secrets();
         context
+    }
+
+    /// For a simulation: no process, no network, and what is shown goes to a writer.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        raw: Raw,
+        config: &str,
+        network: Network,
+        out: Box<dyn Write + Send>,
+        cancelled: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let config = file::read(config, "slotway.yml", &[])
+            .map_err(|problems| problem("config", format!("{problems:?}")))?;
+        let host = Host::Terminal;
+        let context = Self {
+            host,
+            network,
+            output: Output::Text,
+            terminal: Arc::new(Screen::new(host, out, false)),
+            cancelled,
+            environment: Vec::new(),
+            url: None,
+            said: Mutex::new(false),
+            files: None,
+            only_of: None,
+            process: Environment::new(),
+            variables: inputs::Environment::default(),
+            raw,
+            config,
+        };
+        context.mask_secrets();
+        Ok(context)
     }
 
     /// The checked inputs.

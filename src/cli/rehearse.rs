@@ -119,7 +119,7 @@ async fn prepare(
     Ok(())
 }
 
-fn offer_connection(raw: &mut Raw, ready: &Ready) {
+pub(super) fn offer_connection(raw: &mut Raw, ready: &Ready) {
     let mut offer = |name, value: &str| raw.offer(name, value, Source::Rehearsal);
     offer("environment", "AzureStack");
     offer("resource-manager-url", &ready.resource_manager);

@@ -13,17 +13,18 @@ use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
 use crate::host::{Host, origin};
 use crate::inputs::{self, Inputs, Needs};
-use crate::plan::{self, Decision, Order, Plan, Verb};
+use crate::plan::{self, Decision, Order, Plan, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
-use crate::release::{self, Package, Release};
+use crate::release::{self, Package, Release, earlier, marks};
 use crate::report::next::{Next, Place, Subject, next};
 use crate::source::Source;
 
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Change(verb))?;
-    let record = Record::begin(context).await;
+    // What is settled belongs to a record that was begun before.
+    let record = if verb == Verb::Settle { None } else { Record::begin(context).await };
     let done = journaled(context, verb, &inputs).await;
     let Done { outcome, entries, bug } = match done {
         Ok(done) => done,
@@ -52,7 +53,8 @@ fn what_next(context: &Context, conclusion: &Conclusion, inputs: &Inputs) -> Opt
         _ => Place::Terminal,
     };
     let site = &inputs.connection.site;
-    let subject = Subject { site, slot: &inputs.slot, release: inputs.release_id.as_ref() };
+    let cancelled = *context.cancelled.borrow();
+    let subject = Subject { site, slot: &inputs.slot, release: inputs.release_id.as_ref(), cancelled };
     let mut next = next(conclusion, subject, place)?;
     if rehearsal {
         // Pasted as it stands the command would go to the real Azure.
@@ -62,13 +64,13 @@ fn what_next(context: &Context, conclusion: &Conclusion, inputs: &Inputs) -> Opt
 }
 
 /// The exit code of a bug; what production serves is said all the same.
-const INTERNAL_ERROR: u8 = 1;
+pub(super) const INTERNAL_ERROR: u8 = 1;
 
 /// How a verb ended, and all that happened.
 pub(super) struct Done {
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     pub(super) entries: Vec<Entry>,
-    bug: bool,
+    pub(super) bug: bool,
 }
 
 /// Carries out one of the verbs and gives back what happened.
@@ -125,20 +127,23 @@ async fn carry_out(
     artifact: Option<&Artifact>,
     journal: &mut Journal<'_>,
 ) -> Result<Outcome, Error> {
-    let Some(looked) = unless_cancelled(context, look(context, inputs, journal)).await else {
+    let order = Order { only_of: context.only_of.clone(), ..order(verb, inputs) };
+    let Some(looked) = unless_cancelled(context, look_and_wait(context, inputs, &order, journal)).await
+    else {
         return Ok(cancelled(journal));
     };
     let (azure, path, facts) = looked?;
     if let Some(artifact) = artifact {
         note_package(artifact, journal);
     }
-    let plan = match plan::plan(&order(verb, inputs), &facts) {
+    let plan = match plan::plan(&order, &facts) {
         Decision::Go(plan) => plan,
         Decision::Nothing(reason) => {
             journal.warn(reason);
+            forget_what_never_came(&azure, &order, &facts, journal).await;
             journal.add(Event::Moved {
-                because: Step::NothingToRollBack,
-                phase: machine::next(Phase::Planned, Step::NothingToRollBack)?,
+                because: Step::NothingToDo,
+                phase: machine::next(Phase::Planned, Step::NothingToDo)?,
             });
             return Ok(end(journal, Outcome::NothingToDo));
         }
@@ -168,11 +173,45 @@ async fn carry_out(
         facts: &facts,
         plan: &plan,
         package: package.as_ref(),
+        run: context.host.run(&context.process),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
         progress: &progress,
     };
     Ok(release::run(&release, journal).await?)
+}
+
+/// Reads the facts, and again until no swap of an earlier run can change them.
+async fn look_and_wait(
+    context: &Context,
+    inputs: &Inputs,
+    order: &Order,
+    journal: &mut Journal<'_>,
+) -> Result<(ResourceManager, SitePath, Facts), Error> {
+    let (azure, path, facts) = look(context, inputs, journal).await?;
+    let was = plan::unfinished(&facts);
+    let concerns = |left: &Unfinished| order.concerns(left);
+    let limits = &context.config.limits;
+    let facts = earlier::awaited(&azure, facts, &inputs.slot, limits, &concerns, journal).await;
+    if plan::unfinished(&facts) != was {
+        journal.add(facts_read(&facts));
+    }
+    Ok((azure, path, facts))
+}
+
+/// The next run must not wait again for a swap whose time is over.
+async fn forget_what_never_came(
+    azure: &ResourceManager,
+    order: &Order,
+    facts: &Facts,
+    journal: &mut Journal<'_>,
+) {
+    let left = plan::unfinished(facts).filter(|left| order.concerns(left));
+    if let (Verb::Settle, Some(Unfinished::SwapSent { .. }), Some(staging)) =
+        (order.verb, left, &facts.staging)
+    {
+        marks::forget_swap(azure, staging, journal).await;
+    }
 }
 
 /// What a read that goes wrong every time may take (`http::Request::get`).
@@ -188,11 +227,12 @@ pub(super) async fn look(
     let (azure, path) = context.connect(&inputs.connection).await?;
     journal.add(Event::SignedIn { how: azure.credential().describe() });
     let facts = facts::gather(&azure, &path, &inputs.slot).await?;
-    journal.add(Event::FactsRead {
-        production: view(&facts.production),
-        staging: facts.staging.as_ref().map(view),
-    });
+    journal.add(facts_read(&facts));
     Ok((azure, path, facts))
+}
+
+fn facts_read(facts: &Facts) -> Event {
+    Event::FactsRead { production: view(&facts.production), staging: facts.staging.as_ref().map(view) }
 }
 
 /// What is asked for, for the plan.
@@ -202,6 +242,7 @@ pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
         staging: inputs.slot.clone(),
         release: inputs.release_id.clone(),
         previous: inputs.previous_build.clone(),
+        only_of: None,
     }
 }
 
@@ -212,7 +253,7 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
         url: slot.url.to_string(),
         build: slot.build.to_string(),
         release: slot.build.release_id().cloned(),
-        sha256: slot.note.as_ref().map(|note| note.sha256.clone()),
+        sha256: slot.note.as_ref().and_then(|note| note.sha256.clone()),
     }
 }
 

@@ -39,8 +39,8 @@ pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mu
     journal.add(Event::Waiting { what: format!("the checks of {}", slot.slot), limit });
     let checks = checks_for(release, &slot.slot);
     let progress = |progress| (release.progress)(Progress::Checking(progress));
-    let client = release.azure.http().client();
-    let outcomes = run_all(client, &checks, &target, Instant::now() + limit, &progress).await;
+    let wire = release.azure.http().wire();
+    let outcomes = run_all(wire, &checks, &target, Instant::now() + limit, &progress).await;
     judge(&target, outcomes, journal)
 }
 
@@ -60,8 +60,8 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
     }
     let progress = |progress| (release.progress)(Progress::Checking(progress));
     let soak = &release.config.production;
-    let client = release.azure.http().client();
-    let outcomes = prove(client, &checks, &target, soak, Instant::now() + limit, &progress).await;
+    let wire = release.azure.http().wire();
+    let outcomes = prove(wire, &checks, &target, soak, Instant::now() + limit, &progress).await;
     judge(&target, outcomes, journal)
 }
 
@@ -103,7 +103,7 @@ pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bo
 /// # Errors
 ///
 /// What forbids the swap, in words.
-pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, String> {
+pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, Forbidden> {
     let credential = release.azure.credential();
     let token = credential.token().await.map_err(|error| error.to_string())?;
     if token.expires_on - OffsetDateTime::now_utc() < ENOUGH_TIME_LEFT {
@@ -118,7 +118,7 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
     let production = production.map_err(|error| error.to_string())?;
     let staging = staging.map_err(|error| error.to_string())?;
     if !staging.build.is(&before.new) {
-        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new));
+        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new).into());
     }
     let comparable =
         ![&production.build, &before.old].iter().any(|build| matches!(build, Build::Unreadable(_)));
@@ -126,17 +126,22 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         return Err(format!(
             "production serves {}, and served {} when this began: somebody else was at work",
             production.build, before.old
-        ));
+        )
+        .into());
     }
     if release.plan.swaps && !comparable && production.content_id.is_none() {
-        return Err("nothing tells which build production serves, so no swap could be verified".to_owned());
+        return Err("nothing tells which build production serves, so no swap could be verified"
+            .to_owned()
+            .into());
+    }
+    let busy = [&production, &staging].into_iter().find(|slot| slot.operation.is_some());
+    if let Some(operation) = busy.and_then(|slot| slot.operation.as_ref()) {
+        return Err(Forbidden::Busy(format!("an operation is under way: {operation}")));
     }
     for slot in [&production, &staging] {
         if let Some(with) = &slot.prepared_with {
-            return Err(format!("{} has been prepared for a swap with {with} in the meantime", slot.slot));
-        }
-        if let Some(operation) = &slot.operation {
-            return Err(format!("an operation is under way on {}: {operation}", slot.slot));
+            let name = &slot.slot;
+            return Err(format!("{name} has been prepared for a swap with {with} in the meantime").into());
         }
     }
     Ok(Before {
@@ -146,6 +151,23 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         new_content: staging.content_id,
         last_swap: production.last_swap,
     })
+}
+
+/// Why the swap may not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Forbidden {
+    /// Something else is under way, and will end.
+    #[error("{0}")]
+    Busy(String),
+    /// Something is not as it was.
+    #[error("{0}")]
+    Moved(String),
+}
+
+impl From<String> for Forbidden {
+    fn from(reason: String) -> Self {
+        Self::Moved(reason)
+    }
 }
 
 /// Without checks of its own, a slot must answer on its root below 500 on every instance.
@@ -176,9 +198,9 @@ async fn ready(release: &Release<'_>, target: &Target, slot: &SlotFacts, journal
     let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
     journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
     let progress = |progress| (release.progress)(Progress::Ready(progress));
-    let client = release.azure.http().client();
+    let wire = release.azure.http().wire();
     let settings = ReadySettings::default();
-    let instances = wait_ready(client, target, &settings, Instant::now() + limit, &progress).await;
+    let instances = wait_ready(wire, target, &settings, Instant::now() + limit, &progress).await;
     let verdict = worst(instances.iter().map(|instance| instance.verdict));
     let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
     journal.add(Event::Ready { slot: target.slot.clone(), instances });

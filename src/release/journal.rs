@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::machine::{Claim, Direction, Event as Step, Outcome, Phase, Serving};
 use crate::checks::ready::InstanceReady;
@@ -189,7 +190,7 @@ pub struct Entry {
 
 /// The list of entries; each is shown to a callback as it is added.
 pub struct Journal<'a> {
-    began: std::time::Instant,
+    began: Instant,
     entries: Vec<Entry>,
     show: &'a (dyn Fn(&Entry) + Send + Sync),
 }
@@ -197,7 +198,7 @@ pub struct Journal<'a> {
 impl<'a> Journal<'a> {
     /// An empty journal.
     pub fn new(show: &'a (dyn Fn(&Entry) + Send + Sync)) -> Self {
-        Self { began: std::time::Instant::now(), entries: Vec::new(), show }
+        Self { began: Instant::now(), entries: Vec::new(), show }
     }
 
     /// Adds an entry.

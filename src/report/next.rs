@@ -26,6 +26,8 @@ pub struct Subject<'a> {
     pub slot: &'a SlotName,
     /// The release, where the run was given one.
     pub release: Option<&'a ReleaseId>,
+    /// Whether the run was asked to stop.
+    pub cancelled: bool,
 }
 
 /// One thing to do.
@@ -51,7 +53,7 @@ impl Next {
 
 /// What to do after this conclusion; nothing where there is nothing to say.
 pub fn next(conclusion: &Conclusion, subject: Subject<'_>, place: Place) -> Option<Next> {
-    let Subject { site, slot, release } = subject;
+    let Subject { site, slot, release, cancelled } = subject;
     let release = conclusion.release.as_ref().or(release);
     let call = |verb: &str| format!("slotway {verb} --app-name {site} --slot-name {slot}");
     let with_release = |verb: &str| release.map(|id| format!("{} --release-id {id}", call(verb)));
@@ -65,6 +67,11 @@ pub fn next(conclusion: &Conclusion, subject: Subject<'_>, place: Place) -> Opti
             words: format!("bring it into production, as long as {slot} serves it"),
             command: Some(with_release("swap")?),
             on_host: step(place, "swap", release),
+        }),
+        Outcome::Stuck if cancelled => Some(Next {
+            words: "finish what the run left, or let its next run do it".to_owned(),
+            command: Some(call("settle")),
+            on_host: step(place, "settle", None),
         }),
         Outcome::Stuck => Some(Next {
             words: "see what both slots serve, and decide".to_owned(),
@@ -113,7 +120,7 @@ mod tests {
         let release = ReleaseId::new("abc").expect("an id");
         let conclusion =
             Conclusion { outcome: Some(outcome), release: Some(release), ..Conclusion::default() };
-        next(&conclusion, Subject { site: &site, slot: &slot, release: None }, place)
+        next(&conclusion, Subject { site: &site, slot: &slot, release: None, cancelled: false }, place)
     }
 
     #[test]

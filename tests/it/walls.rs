@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 14] = [
     ("artifact", &["names"]),
     ("azure", &["http", "names", "secret"]),
-    ("checks", &["names", "secret"]),
+    ("checks", &["http", "names", "secret"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
     ("emulator", &["names"]),
     ("facts", &["azure", "names", "secret", "source"]),
