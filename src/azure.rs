@@ -13,6 +13,7 @@ pub mod model;
 pub mod operation;
 pub mod publish_profile;
 pub mod rights;
+pub mod settings;
 
 pub use arm::{ResourceManager, SitePath};
 pub use credential::{CertificateError, Credential, Presented, SignIn, Signer};

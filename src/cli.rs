@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 mod arguments;
 mod by_profile;
+mod changes;
 mod check;
 mod conclude;
 mod context;

@@ -7,8 +7,11 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::model::{Containers, DeploymentRecord, Site, SlotSwapStatus, WebConfig};
+pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
+use crate::secret::Secret;
+use crate::source::{self, Source};
 
 /// Which build a slot serves, as read from Azure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,9 @@ pub struct Note {
     /// The build that production served before this one, by its release id.
     #[serde(default)]
     pub previous: Option<String>,
+    /// The commit that it was built of, where the host said so.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "source::or_none")]
+    pub source: Option<Source>,
     /// When it was first written, RFC 3339.
     pub written: String,
     /// The swap to production, from the moment before it is sent.
@@ -191,6 +197,39 @@ impl Facts {
     fn has_kind(&self, word: &str) -> bool {
         self.kind.iter().any(|part| part.eq_ignore_ascii_case(word))
     }
+}
+
+/// Settings by name; their values are secrets.
+pub type SettingValues = std::collections::BTreeMap<String, Secret>;
+
+/// What a swap may move between production and a slot.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Production's.
+    pub production: SlotSettings,
+    /// The slot's.
+    pub slot: SlotSettings,
+    /// Which of them stay.
+    pub names: SlotSettingNames,
+}
+
+/// Reads the settings of both sides, for `plan`.
+///
+/// # Errors
+///
+/// [`AzureError`], for a missing right or a lock too.
+pub async fn settings(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+) -> Result<Settings, AzureError> {
+    let production_name = SlotName::production();
+    let (production, slot, names) = tokio::try_join!(
+        azure.slot_settings(path, &production_name),
+        azure.slot_settings(path, slot),
+        azure.slot_setting_names(path),
+    )?;
+    Ok(Settings { production, slot, names })
 }
 
 /// Reads the facts in two rounds of parallel calls.

@@ -10,7 +10,12 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+pub mod history;
+pub mod origin;
+mod outputs;
 pub mod screen;
+
+pub use outputs::OUTPUTS;
 
 /// The environment, read once by the composition root.
 pub type Environment = BTreeMap<String, String>;

@@ -20,4 +20,5 @@ pub mod plan;
 pub mod release;
 pub mod report;
 pub mod secret;
+pub mod source;
 pub mod text;

@@ -8,20 +8,11 @@ use std::fmt;
 
 /// Why a text cannot be the name it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} \"{text}\" {problem}", text = shorten(.text))]
+#[error("{kind} \"{text}\" {problem}", text = crate::text::short(.text, 80))]
 pub struct NameError {
     kind: &'static str,
     text: String,
     problem: &'static str,
-}
-
-fn shorten(text: &str) -> String {
-    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
-    if clean.chars().count() <= 80 {
-        return clean;
-    }
-    let start: String = clean.chars().take(77).collect();
-    format!("{start}...")
 }
 
 /// Most names compare and sort without regard to letter case, as Azure does, and keep

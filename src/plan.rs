@@ -10,6 +10,7 @@ use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
 mod builds;
+pub mod movement;
 mod refusal;
 mod unfinished;
 

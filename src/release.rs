@@ -30,6 +30,7 @@ use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
 use crate::facts::{Build, Facts, Note, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
+use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
 use observe::{Before, Observation};
@@ -63,6 +64,8 @@ pub struct Package {
     pub clean: Option<bool>,
     /// Whether the app is restarted.
     pub restart: Option<bool>,
+    /// The commit that it was built of, where the host said so.
+    pub source: Option<Source>,
 }
 
 /// What a release brings to staging.

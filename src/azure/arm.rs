@@ -18,7 +18,7 @@ use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
 use crate::names::{ResourceGroup, SiteName, SlotName, SubscriptionId};
 
 /// Enough for everything here (arm-app-service §1, "api-version").
-const SITES_VERSION: &str = "2024-11-01";
+pub(super) const SITES_VERSION: &str = "2024-11-01";
 /// A list with more pages than this is no list of slots.
 const MOST_PAGES: usize = 20;
 
@@ -286,7 +286,7 @@ impl ResourceManager {
 
     /// Sends a repeatable request; a token that was not accepted is asked for anew once.
     /// A 401 that speaks of a quota is not a token's fault (seen-in-recordings 19).
-    async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
+    pub(super) async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
         let first = self.authorised(request.clone()).await?;
         let attempt = self.http.send_expecting_success(&first).await;
         let refused_token = matches!(&attempt, Err(SendError::Refused(refusal))
@@ -303,7 +303,7 @@ impl ResourceManager {
         authorise(request, &self.credential).await
     }
 
-    fn url(&self, place: &str, version: &str) -> Result<Url, AzureError> {
+    pub(super) fn url(&self, place: &str, version: &str) -> Result<Url, AzureError> {
         let mut url = self
             .endpoints
             .resource_manager

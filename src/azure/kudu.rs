@@ -14,7 +14,7 @@ use reqwest::{Method, Url};
 use super::arm::{authorise, parse};
 use super::credential::Credential;
 use super::error::AzureError;
-use super::model::{DeploymentRecord, LogEntry};
+use super::model::{ContainerLog, DeploymentRecord, LogEntry};
 use super::publish_profile::PublishProfile;
 use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
 
@@ -184,6 +184,35 @@ impl Scm {
             }
         }
         Ok(lines.split_off(lines.len().saturating_sub(MOST_LOG_LINES)))
+    }
+
+    /// The last lines that the newest container wrote, or where it keeps no such log, what the
+    /// platform wrote about it. Tried once: it is asked for only to explain another failure.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`]; apps on Windows without a container have no such log.
+    pub async fn container_log(&self, most_lines: usize) -> Result<Vec<String>, AzureError> {
+        let doing = "read the container's log";
+        let quick = |request: Request| request.within(Duration::from_secs(10), Duration::from_millis(1));
+        // The newest date only (kudu-deploy §8).
+        let list = Request::get(self.url("api/logs/docker")?);
+        let mut logs: Vec<ContainerLog> = parse(&self.send(quick(list), doing).await?, doing)?;
+        logs.retain(ContainerLog::is_of_the_app);
+        // Without "_default" a log is the platform's own.
+        logs.sort_by_key(|log| (log.is_written_by_the_app(), log.last_updated.clone()));
+        let Some(name) = logs.last().and_then(ContainerLog::file_name) else { return Ok(Vec::new()) };
+        let file = Request::get(self.url(&format!("api/vfs/LogFiles/{name}"))?)
+            // That Kudu gives a part where one is asked for is unconfirmed; the whole will do as well.
+            .with_header(reqwest::header::RANGE, HeaderValue::from_static("bytes=-65536"));
+        let answer = self.send(quick(file), doing).await?;
+        if !answer.complete {
+            return Err(AzureError::shape(doing, "it is too long to be read to its end"));
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let mut lines: Vec<String> =
+            text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        Ok(lines.split_off(lines.len().saturating_sub(most_lines)))
     }
 
     /// Writes a note beside a deployment's own files, so that it moves with the

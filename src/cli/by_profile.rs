@@ -9,6 +9,7 @@ use super::{check, run::Handover};
 use crate::azure::Scm;
 use crate::checks::run::Target;
 use crate::error::Error;
+use crate::host::origin;
 use crate::http::Http;
 use crate::inputs::ProfileInputs;
 use crate::plan::Verb;
@@ -58,6 +59,7 @@ async fn journaled(context: &Context, inputs: &ProfileInputs) -> Result<Done, Er
         target_path: inputs.target_path.clone(),
         clean: inputs.clean,
         restart: inputs.restart,
+        source: origin::source(context.host, &context.process),
     };
     let http = Http::new(&context.network)?;
     let scm = Scm::with_profile(http.clone(), Arc::new(profile.clone()))?;

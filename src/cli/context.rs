@@ -4,10 +4,11 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
+use crate::azure::credential::Hears;
 use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
@@ -41,7 +42,7 @@ pub(super) struct Context {
     pub(super) network: Network,
     pub(super) output: Output,
     pub(super) host: Host,
-    pub(super) terminal: Screen,
+    pub(super) terminal: Arc<Screen>,
     pub(super) cancelled: watch::Receiver<bool>,
     /// The environment of `run:` checks: this process's, without secrets.
     pub(super) environment: Vec<(String, String)>,
@@ -116,7 +117,7 @@ impl Context {
             host,
             network: Network::default(),
             output,
-            terminal: Screen::new(host, out, watched),
+            terminal: Arc::new(Screen::new(host, out, watched)),
             cancelled,
             environment: environment_for_checks(&environment, &raw),
             url: None,
@@ -148,7 +149,7 @@ impl Context {
             host,
             network,
             output: Output::Text,
-            terminal: Screen::new(host, out, false),
+            terminal: Arc::new(Screen::new(host, out, false)),
             cancelled,
             environment: Vec::new(),
             url: None,
@@ -191,7 +192,8 @@ impl Context {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
         let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?
-            .because(&connection.sign_in_reason);
+            .because(&connection.sign_in_reason)
+            .announcing(self.masking());
         let azure = ResourceManager::new(http, endpoints, credential.into());
         let subscription = connection.subscription.clone();
         let group = match &connection.group {
@@ -199,6 +201,12 @@ impl Context {
             None => find_group(&azure, connection).await?,
         };
         Ok((azure, SitePath { subscription, group, site: connection.site.clone() }))
+    }
+
+    /// Masks what it hears of, before it can be printed.
+    fn masking(&self) -> Hears {
+        let (host, terminal) = (self.host, Arc::clone(&self.terminal));
+        Arc::new(move |secret| terminal.say(&host.masks(secret.reveal())))
     }
 
     /// Secrets are kept out of everything that follows, before anything follows.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::changes::changes;
 use super::context::Context;
 use super::record::Record;
 use crate::artifact::{self, Artifact, PackageType};
@@ -10,12 +11,15 @@ use crate::azure::ResourceManager;
 use crate::azure::SitePath;
 use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
-use crate::inputs::{Inputs, Needs, Source};
+use crate::host::{Host, origin};
+use crate::inputs::{self, Inputs, Needs};
 use crate::names::{ReleaseId, SiteName, SlotName};
 use crate::plan::{self, Decision, Order, Plan, Ships, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
 use crate::release::{self, Deliverable, Package, Release, earlier, marks};
+use crate::report::next::{Next, Place, Subject, next};
+use crate::source::Source;
 
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
@@ -54,16 +58,30 @@ pub(super) async fn finish(
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let mut next = next_command(&conclusion, handover, *context.cancelled.borrow());
-    if context.raw.source("resource-manager-url") == Some(Source::Rehearsal) {
-        // Pasted as it stands it would go to the real Azure.
-        next = next.map(|next| format!("(on Azure, not in this rehearsal) {next}"));
-    }
-    let summary = context.report(&entries, code, next.as_deref());
+    let next = what_next(context, &conclusion, handover);
+    let summary = context.report(&entries, code, next.as_ref());
     if let Some(record) = record {
         record.end(context, &conclusion, code == 0, &summary).await;
     }
     Ok(code)
+}
+
+fn what_next(context: &Context, conclusion: &Conclusion, handover: &Handover) -> Option<Next> {
+    let rehearsal = context.raw.source("resource-manager-url") == Some(inputs::Source::Rehearsal);
+    let place = match context.host {
+        Host::GitHub if !rehearsal => Place::GitHub,
+        Host::AzurePipelines if !rehearsal => Place::AzurePipelines,
+        _ => Place::Terminal,
+    };
+    let Handover { site, slot, release } = handover;
+    let cancelled = *context.cancelled.borrow();
+    let subject = Subject { site, slot, release: release.as_ref(), cancelled };
+    let mut next = next(conclusion, subject, place)?;
+    if rehearsal {
+        // Pasted as it stands the command would go to the real Azure.
+        next.words = format!("on Azure, not in this rehearsal: {}", next.words);
+    }
+    Some(next)
 }
 
 /// The exit code of a bug; what production serves is said all the same.
@@ -164,9 +182,17 @@ async fn carry_out(
         }
     };
     announce(&plan, journal);
+    let built = origin::source(context.host, &context.process);
+    let Some(changes) = unless_cancelled(context, changes(context, &facts, &plan, built.clone())).await
+    else {
+        return Ok(cancelled(journal));
+    };
+    if let Some(changes) = changes {
+        journal.add(Event::Compared(Box::new(changes)));
+    }
     let deliverable = match (&inputs.image, artifact) {
         (Some(image), _) => Some(Deliverable::Image(image.clone())),
-        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs))),
+        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs, built))),
     };
     let progress = |progress| context.terminal.progress(progress);
     let release = Release {
@@ -304,7 +330,7 @@ pub(super) fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     });
 }
 
-fn package(artifact: &Artifact, inputs: &Inputs) -> Package {
+fn package(artifact: &Artifact, inputs: &Inputs, source: Option<Source>) -> Package {
     Package {
         path: artifact.path().to_owned(),
         package_type: artifact.package_type.to_string(),
@@ -313,6 +339,7 @@ fn package(artifact: &Artifact, inputs: &Inputs) -> Package {
         target_path: inputs.target_path.clone(),
         clean: inputs.clean,
         restart: inputs.restart,
+        source,
     }
 }
 
@@ -338,28 +365,4 @@ fn end(journal: &mut Journal<'_>, outcome: Outcome) -> Outcome {
         staging: conclusion.staging.unwrap_or_else(unread),
     });
     outcome
-}
-
-/// The command that a reader would want next.
-fn next_command(conclusion: &Conclusion, handover: &Handover, cancelled: bool) -> Option<String> {
-    let Handover { site, slot, release } = handover;
-    let release: Option<&ReleaseId> = conclusion.release.as_ref().or(release.as_ref());
-    match conclusion.outcome? {
-        Outcome::Released => {
-            // No note lies beside an image: whoever takes it back has to say what was before.
-            let before = conclusion.before.as_ref().and_then(|view| view.release.as_ref());
-            let before = before.filter(|before| before.is_image());
-            let before = before.map(|before| format!(" --previous-build {before}")).unwrap_or_default();
-            Some(format!(
-                "instant rollback is possible until the next deployment to {slot}: slotway rollback --app-name {site} --slot-name {slot} --release-id {}{before}",
-                release?
-            ))
-        }
-        Outcome::Staged => {
-            Some(format!("slotway swap --app-name {site} --slot-name {} --release-id {}", slot, release?))
-        }
-        Outcome::Stuck if cancelled => Some(format!("slotway settle --app-name {site} --slot-name {slot}")),
-        Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {slot}")),
-        Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
-    }
 }

@@ -202,7 +202,7 @@ pub const INPUTS: &[Input] = &[
         name: "github-token",
         kind: Kind::Secret,
         verbs: For::Step,
-        help: "a token for the two inputs below, usually ${{ github.token }}",
+        help: "a token that reads which commits go live, and writes for the two inputs below; the job's own if not given",
         also: None,
     },
     input("github-environment", Kind::Text, For::Step, "record a GitHub deployment to this environment"),

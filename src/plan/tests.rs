@@ -69,6 +69,7 @@ fn note(release: &str) -> Note {
         sha256: None,
         size_bytes: None,
         previous: Some("older".to_owned()),
+        source: None,
         written: String::new(),
         swap: None,
         rollback: None,

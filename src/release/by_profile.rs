@@ -165,7 +165,9 @@ async fn prove(
         environment: deployment.environment.clone(),
         working_directory: None,
     };
-    if !(Proving { wire, config, progress }).staging(&target, journal).await {
+    let scm = deployment.scm;
+    let proving = Proving { wire, config, progress, scm: Box::new(|_| Some(scm.clone())) };
+    if !proving.staging(&target, journal).await {
         return Step::StagingFailed;
     }
     match active(deployment.scm).await {

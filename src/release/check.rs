@@ -9,10 +9,12 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::deploy::{LOG_LINES, log_text};
 use super::journal::{Event, Journal};
 use super::machine::Serving;
 use super::observe::{self, Before};
 use super::{Progress, Release};
+use crate::azure::Scm;
 use crate::azure::credential::ENOUGH_TIME_LEFT;
 use crate::checks::file::ConfigFile;
 use crate::checks::prove;
@@ -26,18 +28,26 @@ use crate::names::{ReleaseId, SlotName};
 
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
+/// How long the container's log may take, which only explains a failure.
+const READ_LOG: Duration = Duration::from_secs(15);
 
 /// What proving a target needs beside it, whoever signs in.
 pub(super) struct Proving<'a> {
     pub(super) wire: &'a Wire,
     pub(super) config: &'a ConfigFile,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
+    /// The slot's SCM site, pinned to one instance: its log may explain a failure.
+    pub(super) scm: ScmOf<'a>,
 }
 
+/// The SCM site, pinned to one instance where one is named.
+pub(super) type ScmOf<'a> = Box<dyn Fn(Option<&str>) -> Option<Scm> + Send + Sync + 'a>;
+
 impl<'a> Proving<'a> {
-    fn of(release: &'a Release<'_>) -> Self {
+    fn of(release: &'a Release<'_>, slot: &'a SlotFacts) -> Self {
         let wire = release.azure.http().wire();
-        Self { wire, config: release.config, progress: release.progress }
+        let scm = |instance: Option<&str>| facts::scm(release.azure, slot.scm_host.as_deref(), instance).ok();
+        Self { wire, config: release.config, progress: release.progress, scm: Box::new(scm) }
     }
 
     /// Every instance answers, then the checks.
@@ -65,12 +75,22 @@ impl<'a> Proving<'a> {
         let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
         journal.add(Event::Ready { slot: target.slot.clone(), instances });
         if let Some(bad) = bad {
-            journal.fail(
-                format!("{} is not ready: {}", target.slot, describe(&bad)),
-                vec!["look at the container log: az webapp log tail".to_owned()],
-            );
+            let log = self.container_log(bad.instance.as_deref()).await;
+            let help = match log.is_empty() {
+                true => "look at the container log: az webapp log tail",
+                false => "the end of the container log above may say why; all of it: az webapp log tail",
+            };
+            let cause = format!("{} is not ready: {}{}", target.slot, describe(&bad), log_text(&log));
+            journal.fail(cause, vec![help.to_owned()]);
         }
         verdict == Verdict::Pass
+    }
+
+    /// The end of the slot's container log; nothing where it cannot be read, for it only explains.
+    async fn container_log(&self, instance: Option<&str>) -> Vec<String> {
+        let Some(scm) = (self.scm)(instance) else { return Vec::new() };
+        let read = tokio::time::timeout(READ_LOG, scm.container_log(LOG_LINES)).await;
+        read.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
@@ -78,14 +98,14 @@ impl<'a> Proving<'a> {
 pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, id).await;
-    Proving::of(release).staging(&target, journal).await
+    Proving::of(release, slot).staging(&target, journal).await
 }
 
 /// Production: every instance answers, then the checks, again and again for the
 /// asked time.
 pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, id).await;
-    if !Proving::of(release).ready(&target, journal).await {
+    if !Proving::of(release, &release.facts.production).ready(&target, journal).await {
         return false;
     }
     let limit = release.config.limits.checks;
@@ -110,7 +130,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, None).await;
     let by_hand = "decide by hand: fix forward, or swap back with: az webapp deployment slot swap";
-    if !Proving::of(release).ready(&target, journal).await {
+    if !Proving::of(release, slot).ready(&target, journal).await {
         let cause = format!("{} is bad too, so going back there would not help", slot.slot);
         journal.fail(cause, vec![by_hand.to_owned()]);
         return false;
@@ -131,7 +151,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
 /// checks of the new build are not asked of it.
 pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, None).await;
-    Proving::of(release).ready(&target, journal).await
+    Proving::of(release, &release.facts.production).ready(&target, journal).await
 }
 
 /// The last look before the swap: staging serves this build, production still the

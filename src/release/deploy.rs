@@ -13,6 +13,9 @@ use crate::azure::error::AzureError;
 use crate::facts::{self, Build, Note};
 use crate::names::ReleaseId;
 
+/// Lines of a log that go into an error.
+pub(super) const LOG_LINES: usize = 30;
+
 /// Why the package or the image is not in the slot.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
@@ -102,7 +105,8 @@ impl DeployError {
     }
 }
 
-fn log_text(log: &[String]) -> String {
+/// A log below the error that it explains.
+pub(super) fn log_text(log: &[String]) -> String {
     log.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
@@ -186,6 +190,7 @@ pub(super) async fn write_note(
         sha256: Some(package.sha256.clone()),
         size_bytes: Some(package.size_bytes),
         previous: previous.map(ToString::to_string),
+        source: package.source.clone(),
         written: marks::now(),
         swap: None,
         rollback: None,

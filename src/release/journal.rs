@@ -13,6 +13,7 @@ use crate::checks::ready::InstanceReady;
 use crate::checks::run::CheckOutcome;
 use crate::checks::watch::WatchReport;
 use crate::names::{ReleaseId, SlotName};
+use crate::source::Changes;
 
 /// What a slot serves, for readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub enum Event {
         /// The new build, where it is in a slot already.
         release: Option<ReleaseId>,
     },
+    /// What the plan changes for production, by commits; told and never decided by.
+    Compared(Box<Changes>),
     /// The release went from one phase to another.
     Moved {
         /// What led there.
@@ -252,6 +255,8 @@ pub struct Conclusion {
     pub production: Option<String>,
     /// What the other slot serves at the end.
     pub staging: Option<String>,
+    /// What changes for production, by commits.
+    pub changes: Option<Changes>,
     /// The watch over production.
     pub watch: Option<WatchReport>,
     /// How long it took.
@@ -273,6 +278,7 @@ impl Conclusion {
                 }
                 Event::Planned { release, .. } => conclusion.release.clone_from(release),
                 Event::Deployed { release, .. } => conclusion.release = Some(release.clone()),
+                Event::Compared(changes) => conclusion.changes = Some((**changes).clone()),
                 Event::Watched(report) => conclusion.watch = Some((**report).clone()),
                 Event::Failed { cause, help } if conclusion.cause.is_none() => {
                     conclusion.cause = Some((cause.clone(), help.clone()));

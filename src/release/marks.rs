@@ -107,6 +107,7 @@ fn bare(id: &ReleaseId) -> Note {
         sha256: None,
         size_bytes: None,
         previous: None,
+        source: None,
         written: now(),
         swap: None,
         rollback: None,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::deploy::DeployError;
+use super::deploy::{DeployError, LOG_LINES};
 use super::journal::{Event, Journal};
 use super::{Package, Progress};
 use crate::azure::Scm;
@@ -29,8 +29,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) const RECORD_APPEARS: Duration = Duration::from_secs(45);
 /// Pause before an upload that met another deployment's lock is sent again.
 const LOCK_PAUSE: Duration = Duration::from_secs(5);
-/// Lines of a failed deployment's log that go into the error.
-const LOG_LINES: usize = 30;
 
 /// What sending a package needs.
 pub struct Sending<'a> {

@@ -1,5 +1,7 @@
 //! One line or a few for every entry: the live log, for people.
 
+use super::changes;
+use super::next::Next;
 use super::words::{bytes, count, duration, milliseconds};
 use crate::checks::ready::InstanceReady;
 use crate::checks::run::CheckOutcome;
@@ -35,6 +37,7 @@ fn said(event: &Event) -> Vec<String> {
             .enumerate()
             .map(|(position, step)| format!("plan {}. {step}", position + 1))
             .collect(),
+        Event::Compared(found) => changes::lines(found),
         Event::Moved { phase: Phase::Ended(_), .. } => Vec::new(),
         Event::Moved { phase, .. } => vec![format!("── {}", phase.words())],
         Event::Waiting { what, limit } => vec![format!("waiting for {what}, at most {}", duration(*limit))],
@@ -78,7 +81,7 @@ fn said(event: &Event) -> Vec<String> {
 }
 
 /// The last lines: the outcome first, then what both slots serve and what to do.
-pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
+pub fn conclusion(conclusion: &Conclusion, next: Option<&Next>) -> Vec<String> {
     let mut lines = vec![String::new()];
     let word = conclusion.outcome.map_or("unfinished", Outcome::word).to_uppercase();
     lines.push(format!("{word}  {}", headline(conclusion)));
@@ -95,7 +98,8 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
         lines.extend(conclusion.further.iter().map(|further| format!("  then:  {further}")));
         lines.extend(help.iter().map(|help| format!("  → {help}")));
     }
-    lines.extend(next.map(|next| format!("  next: {next}")));
+    lines.extend(next.map(|next| format!("  next: {}", next.line())));
+    lines.extend(next.and_then(|next| next.on_host.as_ref()).map(|way| format!("  or {way}")));
     lines
         .iter()
         .flat_map(|line| if line.is_empty() { vec![String::new()] } else { text::lines(line) })

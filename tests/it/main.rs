@@ -14,5 +14,6 @@ mod server;
 mod service;
 mod settle;
 mod sign_in;
+mod summary;
 mod trouble;
 mod walls;
