@@ -111,7 +111,7 @@ impl Context {
             host,
             network: Network::default(),
             output,
-            terminal: Screen::new(host, out, watched),
+            terminal: Screen::new(host, out, watched, cannot_write),
             cancelled,
             environment: environment_for_checks(&environment),
             url: None,
@@ -131,7 +131,7 @@ impl Context {
         let inputs = inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)?;
         // What was a part of a greater text, or came from a variable, is no input of its own.
         if let Some(secret) = inputs.connection.sign_in.secret() {
-            self.terminal.say(&self.host.masks(secret.reveal()));
+            self.terminal.order(&self.host.masks(secret.reveal()));
         }
         Ok(inputs)
     }
@@ -158,7 +158,7 @@ impl Context {
     fn mask_secrets(&self) {
         let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
         for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
-            self.terminal.say(&self.host.masks(secret));
+            self.terminal.order(&self.host.masks(secret));
         }
     }
 
@@ -371,26 +371,37 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {
         .map_err(|error| Error::Write { path: path.display().to_string(), reason: error.to_string() })
 }
 
-/// Writes to standard output; a closed one is no reason to fail.
+/// Writes to standard output; a closed or full one is no reason to fail. What is written is
+/// a JSON document, or shell exports that were asked for.
 pub(super) fn write_out(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        cannot_write(&error);
+    }
 }
 
-/// Writes to standard error; a closed one is no reason to fail.
+/// Says on standard error that nothing more is shown. Where that is full as well, the exit
+/// code has to do.
+fn cannot_write(error: &std::io::Error) {
+    write_error_out(&format!("warning: the output could not be written: {error}; nothing else is changed by that\n"));
+}
+
+/// Writes lines to standard error, each made harmless; a closed one is no reason to fail.
 pub(super) fn write_error_out(text: &str) {
     let mut out = std::io::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    for line in crate::text::lines(text) {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = out.flush();
 }
 
 /// Says an error on standard error: the message, then every detail.
 pub(super) fn say_error(error: &Error) {
     let mut lines = vec![format!("error: {error}")];
     lines.extend(error.details().into_iter().map(|detail| format!("  → {detail}")));
-    let mut out = std::io::stderr().lock();
-    for line in lines.iter().flat_map(|line| crate::text::lines(line)) {
-        let _ = writeln!(out, "{line}");
-    }
+    write_error_out(&lines.join("\n"));
 }
 
 /// The error of a rehearsal that cannot be set up.

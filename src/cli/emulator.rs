@@ -13,6 +13,7 @@ use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};
 use crate::error::Error;
 use crate::names::SlotName;
+use crate::report::json;
 
 /// The world to begin with.
 pub(super) struct Seed {
@@ -100,7 +101,8 @@ fn announce(matches: &ArgMatches, emulator: &Emulator) -> Result<(), Error> {
             .map_err(|error| Error::Write { path: path.clone(), reason: error.to_string() }),
         None if matches.get_flag("print-env") => Ok(()),
         None => {
-            write_out(&format!("{ready}\n"));
+            // Read as JSON it is the same; as lines of a pipeline's log it gives no orders.
+            write_out(&json::text(&serde_json::json!(emulator.ready())));
             Ok(())
         }
     }
