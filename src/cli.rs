@@ -149,11 +149,7 @@ async fn wait_for_signal() {
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLOTWAY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Diagnostics)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Diagnostics).with_ansi(false).init();
 }
 
 /// Standard error for diagnostics: they repeat what servers say, and on a host they are

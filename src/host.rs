@@ -192,7 +192,10 @@ mod tests {
     fn a_secret_is_masked_in_each_form_that_could_be_printed() {
         let masks = Host::GitHub.masks("p\"w/ rd1");
         for form in ["p\"w/ rd1", "p%2522w%252F%2520rd1", "p\\\"w/ rd1", "cCJ3LyByZDE="] {
-            assert!(masks.iter().any(|mask| mask.as_str().ends_with(&format!("::{form}"))), "{form} in {masks:?}");
+            assert!(
+                masks.iter().any(|mask| mask.as_str().ends_with(&format!("::{form}"))),
+                "{form} in {masks:?}"
+            );
         }
         assert!(Host::GitHub.masks("abc").iter().all(|mask| !mask.as_str().ends_with("::abc")));
     }

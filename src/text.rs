@@ -64,7 +64,7 @@ fn push_unless_command(out: &mut String, character: char) {
 /// skip what has no weight in the culture's order (actions/runner ActionCommand.cs,
 /// azure-pipelines-agent Command.cs): `:\u{200d}:` is `::` to them. So everything that
 /// Unicode calls a default-ignorable code point, a format control or a control is hidden.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'

@@ -414,6 +414,26 @@ mod tests {
         assert_eq!(inspect_bytes(&bytes).expect("good").files, 66_001);
     }
 
+    #[test]
+    fn a_size_at_the_end_of_all_numbers_is_refused() {
+        let wide = zipped(|writer| {
+            writer.start_file("large", plain().large_file(true)).expect("an entry");
+            writer.write_all(b"x").expect("content");
+        });
+        // The directory's entry says "see the Zip64 field" for the packed size, and that says 2^64 - 1.
+        let start = wide.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");
+        let field = start + 46 + "large".len();
+        let mut bytes = patched(&wide, 20, &[0xff; 8]);
+        let extra = [1, 0, 16, 0].into_iter().chain([1, 0, 0, 0, 0, 0, 0, 0]).chain([0xff; 8]);
+        let old_length = usize::from(u16_at(&bytes, start + 30));
+        bytes.splice(field..field + old_length, extra);
+        bytes[start + 30..start + 32].copy_from_slice(&20_u16.to_le_bytes());
+        let end = bytes.windows(4).rposition(|four| four == b"PK\x05\x06").expect("an end");
+        let length = u32::try_from(end - start).expect("short");
+        bytes[end + 12..end + 16].copy_from_slice(&length.to_le_bytes());
+        assert!(problem(&bytes).contains("does not lie within the archive"), "{}", problem(&bytes));
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
         #[test]

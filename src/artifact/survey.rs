@@ -104,7 +104,9 @@ impl Survey {
         if entry.flags & 0x2001 != 0 || entry.method == 99 {
             return Err(bad_entry(path, &entry.name, "is encrypted, and App Service has no password for it"));
         }
-        let end = entry.offset.checked_add(30 + entry.name.len() as u64 + entry.packed);
+        // Zip64 sizes are whatever somebody wrote: each sum is checked.
+        let head = 30 + entry.name.len() as u64;
+        let end = entry.offset.checked_add(head).and_then(|start| start.checked_add(entry.packed));
         if end.is_none_or(|end| end > directory.offset) {
             return Err(bad_entry(
                 path,

@@ -385,7 +385,9 @@ pub(super) fn write_out(text: &str) {
 /// Says on standard error that nothing more is shown. Where that is full as well, the exit
 /// code has to do.
 fn cannot_write(error: &std::io::Error) {
-    write_error_out(&format!("warning: the output could not be written: {error}; nothing else is changed by that\n"));
+    write_error_out(&format!(
+        "warning: the output could not be written: {error}; nothing else is changed by that\n"
+    ));
 }
 
 /// Writes lines to standard error, each made harmless; a closed one is no reason to fail.

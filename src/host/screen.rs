@@ -36,12 +36,7 @@ pub struct Screen {
 impl Screen {
     /// `watched` says whether a person sees the live line; `complain` is told, once, that
     /// nothing can be written.
-    pub fn new(
-        host: Host,
-        out: Box<dyn Write + Send>,
-        watched: bool,
-        complain: fn(&std::io::Error),
-    ) -> Self {
+    pub fn new(host: Host, out: Box<dyn Write + Send>, watched: bool, complain: fn(&std::io::Error)) -> Self {
         let live = watched.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(spinner());

@@ -3,9 +3,12 @@
 mod bad_input;
 mod documents;
 mod harness;
+mod host_rules;
 mod load;
 mod memory;
 mod metadata;
+mod mutation;
+mod orders;
 mod rehearse;
 mod server;
 mod service;

@@ -40,6 +40,17 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The sources of the product, by their paths below `src`, without comments and tests.
+pub(crate) fn product_sources() -> Vec<(String, String)> {
+    let sources = rooms().into_iter().filter(|(_, path, _)| !is_test(path));
+    sources
+        .map(|(_, path, code)| {
+            let product = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+            (path.to_string_lossy().replace('\\', "/"), product)
+        })
+        .collect()
+}
+
 /// Every source with its room and its lines without comments.
 fn rooms() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
