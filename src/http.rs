@@ -250,7 +250,10 @@ impl Http {
                 // A connection that was never made carried nothing: DNS, TCP and TLS failures alike.
                 let not_sent = error.is_connect();
                 let hopeless = not_sent && network::is_mistrusted(&error);
-                let reason = chain(&error.without_url());
+                let mut reason = chain(&error.without_url());
+                if not_sent {
+                    reason.push_str(&format!(" ({})", request.url.host_str().unwrap_or_default()));
+                }
                 tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
                 let error = match (not_sent, started.elapsed() >= request.timeout) {
                     (true, _) => SendError::NotSent { reason },

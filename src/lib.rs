@@ -19,5 +19,6 @@ pub mod names;
 pub mod plan;
 pub mod release;
 pub mod report;
+pub mod scratch;
 pub mod secret;
 pub mod text;

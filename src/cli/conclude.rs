@@ -72,7 +72,11 @@ impl Context {
             Host::GitHub => {
                 let Some(path) = self.process.get("GITHUB_OUTPUT") else { return };
                 if let Err(error) = github::append_values(Path::new(path), outputs) {
-                    self.terminal.annotate(Grade::Warning, "outputs", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "outputs",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             Host::AzurePipelines => {
@@ -94,7 +98,11 @@ impl Context {
             (Host::GitHub, _) => {
                 let Some(path) = self.process.get("GITHUB_STEP_SUMMARY") else { return };
                 if let Err(error) = github::append(Path::new(path), summary) {
-                    self.terminal.annotate(Grade::Warning, "summary", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "summary",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             (Host::AzurePipelines, Some(file)) => {

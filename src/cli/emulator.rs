@@ -14,6 +14,7 @@ use crate::emulator::{self, Emulator, Options};
 use crate::error::Error;
 use crate::names::SlotName;
 use crate::report::json;
+use crate::scratch::Scratch;
 
 /// The world to begin with.
 pub(super) struct Seed {
@@ -58,7 +59,7 @@ fn programs() -> BTreeMap<OsString, OsString> {
 
 /// Serves until a signal.
 pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new()?;
     let storefront = unpack_storefront(folder.path())?;
     let mut seed = Seed::read(matches, &storefront)?;
     if let Some(package) = matches.get_one::<String>("package") {
@@ -83,7 +84,7 @@ pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<b
         }
     }
     emulator.shutdown().await;
-    let _ = folder.close();
+    drop(folder);
     if let Some(path) = ready_file {
         let _ = std::fs::remove_file(path);
     }

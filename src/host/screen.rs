@@ -124,13 +124,10 @@ impl Screen {
 
     /// An output that is closed or full is no reason to stop a release. A full one is told
     /// of once; nobody is there to read of a closed one.
-    fn write(&self, lines: impl Iterator<Item = String>) {
-        let write = || {
+    fn write(&self, mut lines: impl Iterator<Item = String>) {
+        let mut write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = lines
-                .map(|line| writeln!(out, "{line}"))
-                .collect::<std::io::Result<()>>()
-                .and_then(|()| out.flush());
+            let written = lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
             match written {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     self.complaint.call_once(|| (self.complain)(&error));

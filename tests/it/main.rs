@@ -2,16 +2,20 @@
 
 mod bad_input;
 mod documents;
+mod full_disk;
 mod harness;
 mod host_rules;
 mod load;
 mod memory;
 mod metadata;
 mod mutation;
+mod network;
 mod orders;
+mod quiet;
 mod rehearse;
 mod server;
 mod service;
 mod sign_in;
+mod signals;
 mod trouble;
 mod walls;

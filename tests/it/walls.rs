@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name. What is not listed may name no other room.
 const MAY_NAME: [(&str, &[&str]); 14] = [
-    ("artifact", &["names"]),
+    ("artifact", &["names", "scratch"]),
     ("azure", &["http", "names", "secret"]),
     ("checks", &["names", "secret"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
         "cli",
         &[
             "artifact", "azure", "checks", "emulator", "error", "facts", "host", "http", "inputs", "names",
-            "plan", "release", "report", "secret", "text",
+            "plan", "release", "report", "scratch", "secret", "text",
         ],
     ),
     ("main", &["cli"]),
