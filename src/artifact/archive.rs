@@ -15,6 +15,9 @@ use super::{ArtifactError, LARGEST_PACKAGE};
 const SUSPICIOUS_UNPACKED: u64 = 1 << 30;
 const SUSPICIOUS_GROWTH: u64 = 1000;
 const LONGEST_LINK: u64 = 4096;
+/// Reading a link needs the whole directory in memory, so beside links it may not be larger.
+const MOST_ENTRIES_BESIDE_LINKS: u64 = 250_000;
+const LARGEST_DIRECTORY_BESIDE_LINKS: u64 = 32 << 20;
 const END_LENGTH: usize = 22;
 
 /// Checks an archive.
@@ -174,6 +177,9 @@ impl Archive<'_> {
             return Ok(());
         }
         let path = self.path;
+        if directory.entries > MOST_ENTRIES_BESIDE_LINKS || directory.size > LARGEST_DIRECTORY_BESIDE_LINKS {
+            return Err(bad_entry(path, &links[0], "is a symbolic link among more than 250000 entries"));
+        }
         let names: std::collections::HashSet<&[u8]> = links.iter().map(Vec::as_slice).collect();
         self.each_entry(directory, |entry| {
             let mut parents = entry.name.iter().enumerate().filter(|(_, byte)| **byte == b'/');

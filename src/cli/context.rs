@@ -276,7 +276,7 @@ fn read_environment() -> Environment {
 fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     let named = raw.get("config").map(PathBuf::from);
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
             return Ok(ConfigFile::default());
@@ -308,13 +308,32 @@ fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     })
 }
 
+/// Reads a text file that is a few pages long: never more of it than is allowed, and with
+/// the line where it stops being text.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error as IoError, ErrorKind, Read};
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(file::LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > file::LONGEST_FILE {
+        return Err(IoError::new(ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let what = if is_wide { "it is UTF-16".to_owned() } else { format!("line {line} is no valid UTF-8") };
+        IoError::new(ErrorKind::InvalidData, format!("{what}; save it as UTF-8"))
+    })
+}
+
 /// Secrets that lie in files, by the input that names the file.
 fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
     for (input, holds) in [("client-secret-file", "client-secret"), ("certificate-file", "certificate")] {
         let Some(path) = raw.get(input).map(str::to_owned) else { continue };
         let ambient = raw.is_ambient(input);
         let source = if ambient { Source::Environment } else { Source::File };
-        match std::fs::read_to_string(&path) {
+        match read_text(Path::new(&path)) {
             Ok(secret) => raw.prefer(holds, secret, source),
             // Other tools' variable, perhaps in a form of theirs: it matters only if it is chosen.
             Err(error) if ambient => tracing::debug!(input, %error, "the file could not be read"),

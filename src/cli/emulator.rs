@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use tokio::sync::watch;
 
-use super::context::{problem, write_out};
+use super::context::{problem, read_text, write_out};
 use super::rehearse::unpack_storefront;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};
@@ -123,7 +123,7 @@ fn write_ready(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario, Error> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| problem("scenario", format!("{} could not be read: {error}", path.display())))?;
     let mut scenario = Scenario::from_yaml(&text).map_err(|error| {
         let (line, column) = error.at.unwrap_or((1, 1));
