@@ -1,7 +1,10 @@
 //! Drives the real binary against the emulator, outcome by outcome.
 
 mod bad_input;
+mod configuration;
 mod documents;
+mod failures;
+mod faults;
 mod full_disk;
 mod harness;
 mod host_rules;

@@ -10,7 +10,7 @@ const QUICK: &str =
     "limits: {settle: 1s, no-progress: 2s, swap: 20s, ready: 10s}\nproduction: {for: 0s, passes: 1}\n";
 
 /// Runs a release and asserts that what it says of production is true.
-fn release(service: &Service) -> (Finished, Value) {
+pub(crate) fn release(service: &Service) -> (Finished, Value) {
     service.place.write("slotway.yml", QUICK);
     let finished = service.run("release", &["--package", &service.package("2")]);
     let report = finished.json();
@@ -19,7 +19,7 @@ fn release(service: &Service) -> (Finished, Value) {
     (finished, report)
 }
 
-fn outcome(report: &Value) -> &str {
+pub(crate) fn outcome(report: &Value) -> &str {
     report["outcome"].as_str().expect("an outcome")
 }
 
