@@ -77,6 +77,8 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
                 "run" if matches.get_flag("settle") => match commanded(&context) {
                     // What only reads leaves nothing behind.
                     Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
+                    // A publish profile swaps nothing, and cannot read what others swapped.
+                    Ok(_) if context.raw.get("publish-profile").is_some() => return Ok(0),
                     Ok(_) => {
                         context.only_of = context.host.run(&context.process);
                         Ok("settle")
