@@ -1,0 +1,95 @@
+"""Runs the groups of checks and prints a line for each check. Started by `run`."""
+
+import pathlib
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import az_account
+import az_deploy
+import az_errors
+import az_settings
+import az_swap
+import harness
+
+GROUPS = [az_account.group, az_settings.group, az_deploy.group, az_swap.group, az_errors.group]
+
+# az spends most of its time in Python's start and in its own pauses.
+AT_ONCE = 2
+
+
+class Tally:
+    """What came out; each line is printed as it happens."""
+
+    def __init__(self):
+        self.lock, self.failed, self.passed = threading.Lock(), [], 0
+
+    def note(self, name, seconds, problem=None):
+        with self.lock:
+            if problem is None:
+                self.passed += 1
+                print(f"ok    {name}  {seconds:.1f} s", flush=True)
+            else:
+                self.failed.append(name)
+                print(f"FAIL  {name}  {seconds:.1f} s\n{problem}", flush=True)
+
+
+def run_group(group, setup, only, tally):
+    wanted = [(name, check) for name, check in group.checks if name.startswith(only)]
+    if not wanted:
+        return
+    begun = time.monotonic()
+    try:
+        emulator = harness.Emulator(setup, group.scenario)
+    except Exception:
+        return tally.note(f"{group.title}: start", time.monotonic() - begun, traceback.format_exc(limit=3))
+    try:
+        if group.wants_login:
+            emulator.login()
+        # An earlier check may have made what a later one needs: they run even when they are not wanted.
+        for name, check in group.checks:
+            run_check(name, check, emulator, tally if (name, check) in wanted else None)
+    except Exception:
+        tally.note(f"{group.title}: sign-in", time.monotonic() - begun, traceback.format_exc(limit=3))
+    finally:
+        end(emulator, group, tally)
+
+
+def run_check(name, check, emulator, tally):
+    begun = time.monotonic()
+    problem = None
+    try:
+        check(emulator)
+    except Exception:
+        problem = traceback.format_exc(limit=4)
+    if tally:
+        tally.note(name, time.monotonic() - begun, problem)
+
+
+def end(emulator, group, tally):
+    """An emulator that does not end well has failed, whatever the checks say."""
+    try:
+        emulator.end()
+    except Exception as error:
+        emulator.process.kill()
+        tally.note(f"{group.title}: end", 0, str(error))
+
+
+def main():
+    binary, clients, work = map(pathlib.Path, sys.argv[1:4])
+    only = sys.argv[4] if len(sys.argv) > 4 else ""
+    setup, tally, begun = harness.Setup(binary, clients, work), Tally(), time.monotonic()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda group: run_group(group, setup, only, tally), GROUPS))
+    print(f"{tally.passed} checks passed, {len(tally.failed)} failed, {time.monotonic() - begun:.0f} s")
+    for name in tally.failed:
+        print(f"failed: {name}")
+    if not tally.passed and not tally.failed:
+        print(f"no check is named {only}…")
+    sys.exit(1 if tally.failed or not tally.passed else 0)
+
+
+if __name__ == "__main__":
+    main()
