@@ -13,8 +13,9 @@ import az_errors
 import az_settings
 import az_swap
 import harness
+import shape_checks
 
-GROUPS = [az_account.group, az_settings.group, az_deploy.group, az_swap.group, az_errors.group]
+GROUPS = [az_account.group, az_settings.group, az_deploy.group, az_swap.group, az_errors.group, shape_checks.group]
 
 # az spends most of its time in Python's start and in its own pauses.
 AT_ONCE = 2

@@ -131,17 +131,19 @@ class Emulator:
 
     def request(self, method, url, body=None, headers=None):
         """One request of no client's: status and JSON or text."""
-        data = None if body is None else json.dumps(body).encode()
+        return self.send_bytes(method, url, None if body is None else json.dumps(body).encode(), headers)
+
+    def send_bytes(self, method, url, data, headers=None):
         request = urllib.request.Request(url, data, headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, context=self.trust, timeout=PATIENCE) as answer:
-                status, text = answer.status, answer.read().decode()
+                status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
-            status, text = error.code, error.read().decode()
+            status, text = error.code, error.read()
         try:
             return status, json.loads(text)
         except ValueError:
-            return status, text
+            return status, text.decode(errors="replace")
 
     def world(self):
         return self.control("GET", "world")
