@@ -309,7 +309,7 @@ impl Cloud {
             Service::Scm(slot) => kudu::answer(self, slot, path, request).await,
             Service::ResourceManager => match call(path, request).await {
                 Ok(call) => arm::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => arm::unread(failure),
             },
             Service::Authority => match call(path, request).await {
                 Ok(call) => {
@@ -317,11 +317,11 @@ impl Cloud {
                     let now = self.shared.read(super::world::World::now);
                     token::answer(&self.directory, &call, now, clock)
                 }
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
             Service::Control => match call(path, request).await {
                 Ok(call) => control::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
         }
     }
@@ -331,14 +331,17 @@ impl Cloud {
 ///
 /// # Errors
 ///
-/// The answer to a body that cannot be read.
-pub async fn call(path: Path, request: Request<Incoming>) -> Result<Call, Response<Body>> {
+/// The body cannot be read.
+pub async fn call(path: Path, request: Request<Incoming>) -> Result<Call, BodyFailure> {
     let (head, body) = request.into_parts();
-    let body = match wire::read(body, wire::BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(BodyFailure::TooLong) => return Err(wire::empty(StatusCode::PAYLOAD_TOO_LARGE)),
-        Err(BodyFailure::Broken) => return Err(wire::empty(StatusCode::BAD_REQUEST)),
-    };
+    let length = head.headers.get(hyper::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > wire::BODY_LIMIT) {
+        // Taken to its end, so that the client can read the answer.
+        wire::discard(body).await;
+        return Err(BodyFailure::TooLong);
+    }
+    let body = wire::read(body, wire::BODY_LIMIT).await?;
     let query = Query::new(head.uri.query());
     Ok(Call { method: head.method, path, query, headers: head.headers, body })
 }

@@ -16,6 +16,9 @@ use super::front::{Body, BodyError};
 /// The longest body of a request that is read into memory: Resource Manager's own limit is 4 MB.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// How long a body in memory may take altogether: front ends cut a request after 230 s (kudu-deploy.md §3).
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(230);
+
 /// How much of an unwanted body is read.
 const DISCARD_LIMIT: usize = 2 * 1024 * 1024 * 1024;
 
@@ -145,6 +148,19 @@ pub enum BodyFailure {
     TooLong,
     /// The client went away or spoke garbage.
     Broken,
+    /// The client took too long.
+    TooSlow,
+}
+
+impl BodyFailure {
+    /// The status that tells it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
 }
 
 /// Reads a body into memory, up to a limit.
@@ -153,10 +169,19 @@ pub enum BodyFailure {
 ///
 /// [`BodyFailure`].
 pub async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyFailure> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFailure::TooLong),
-        Err(_) => Err(BodyFailure::Broken),
+    read_within(body, limit, BODY_TIME).await
+}
+
+async fn read_within<B>(body: B, limit: usize, time: std::time::Duration) -> Result<Bytes, BodyFailure>
+where
+    B: hyper::body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFailure::TooLong),
+        Ok(Err(_)) => Err(BodyFailure::Broken),
+        Err(_) => Err(BodyFailure::TooSlow),
     }
 }
 
@@ -242,6 +267,18 @@ mod tests {
         assert!(path.ends_in_slash());
         assert_eq!(Path::new("/x/Sites/a/config/web").slot(), Some("production"));
         assert_eq!(Path::new("/x/sites").slot(), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up_and_a_long_one_not_kept() {
+        let silent = http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<hyper::body::Frame<Bytes>, std::io::Error>,
+        >());
+        assert_eq!(read_within(silent, 10, std::time::Duration::ZERO).await, Err(BodyFailure::TooSlow));
+        let long = Full::new(Bytes::from_static(b"eleven byte"));
+        assert_eq!(read_within(long, 10, BODY_TIME).await, Err(BodyFailure::TooLong));
+        let right = Full::new(Bytes::from_static(b"ten bytes!"));
+        assert_eq!(read_within(right, 10, BODY_TIME).await, Ok(Bytes::from_static(b"ten bytes!")));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 """Runs the groups of checks and prints a line for each check. Started by `run`."""
 
+import json
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -13,9 +15,21 @@ import az_errors
 import az_settings
 import az_swap
 import harness
+import node_sdk
+import python_sdk
 import shape_checks
 
-GROUPS = [az_account.group, az_settings.group, az_deploy.group, az_swap.group, az_errors.group, shape_checks.group]
+# The long ones first.
+GROUPS = [
+    az_account.group,
+    az_deploy.group,
+    az_settings.group,
+    az_swap.group,
+    az_errors.group,
+    python_sdk.group,
+    node_sdk.group,
+    shape_checks.group,
+]
 
 # az spends most of its time in Python's start and in its own pauses.
 AT_ONCE = 2
@@ -38,8 +52,7 @@ class Tally:
 
 
 def run_group(group, setup, only, tally):
-    wanted = [(name, check) for name, check in group.checks if name.startswith(only)]
-    if not wanted:
+    if not group.program and not any(name.startswith(only) for name, _ in group.checks):
         return
     begun = time.monotonic()
     try:
@@ -49,24 +62,37 @@ def run_group(group, setup, only, tally):
     try:
         if group.wants_login:
             emulator.login()
+        if group.program:
+            run_program(group, emulator, only, tally)
         # An earlier check may have made what a later one needs: they run even when they are not wanted.
         for name, check in group.checks:
-            run_check(name, check, emulator, tally if (name, check) in wanted else None)
+            note(name, only, tally, *harness.timed(check, emulator))
     except Exception:
         tally.note(f"{group.title}: sign-in", time.monotonic() - begun, traceback.format_exc(limit=3))
     finally:
         end(emulator, group, tally)
 
 
-def run_check(name, check, emulator, tally):
-    begun = time.monotonic()
-    problem = None
-    try:
-        check(emulator)
-    except Exception:
-        problem = traceback.format_exc(limit=4)
-    if tally:
-        tally.note(name, time.monotonic() - begun, problem)
+def note(name, only, tally, seconds, problem):
+    if name.startswith(only):
+        tally.note(name, seconds, problem)
+
+
+def run_program(group, emulator, only, tally):
+    """Checks in a process of their own: it has failed if it ends badly, whatever its lines say."""
+    command = list(map(str, group.program(emulator)))
+    process = subprocess.Popen(
+        command, env=emulator.env, cwd=emulator.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    count = 0
+    for line in process.stdout:
+        if line.startswith("{"):
+            told = json.loads(line)
+            count += 1
+            note(told["name"], only, tally, told["seconds"], told["problem"])
+    error = process.stderr.read()
+    if process.wait() != 0 or not count:
+        tally.note(f"{group.title}: program", 0, f"{count} checks, exit {process.returncode}\n{error[-2000:]}")
 
 
 def end(emulator, group, tally):

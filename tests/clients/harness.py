@@ -13,6 +13,7 @@ import shlex
 import ssl
 import subprocess
 import time
+import traceback
 import urllib.error
 import urllib.request
 import zipfile
@@ -43,38 +44,15 @@ class Setup:
         }
 
 
-class Emulator:
-    """A `slotway emulator` in a process of its own and the environment that its --print-env makes."""
+class Service:
+    """An emulator that runs, and the environment that its --print-env makes."""
 
-    count = 0
-
-    def __init__(self, setup, scenario=""):
-        Emulator.count += 1
-        self.setup = setup
-        self.folder = setup.work / f"emulator-{Emulator.count}"
-        for folder in [self.folder, setup.work / "home", setup.work / "tmp"]:
-            folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "scenario.yml").write_text(scenario)
-        ready = self.folder / "ready.json"
-        arguments = ["emulator", "--print-env", "--ready-file", ready]
-        arguments += ["--scenario", self.folder / "scenario.yml"] if scenario else []
-        with open(self.folder / "exports.sh", "w") as exports, open(self.folder / "log", "w") as log:
-            self.process = subprocess.Popen(
-                [setup.binary, *arguments], stdout=exports, stderr=log, env=setup.environment(), cwd=self.folder
-            )
-        until("the emulator serves", lambda: ready.exists() or self.process.poll() is not None)
-        if self.process.poll() is not None:
-            raise RuntimeError(f"the emulator ended: {(self.folder / 'log').read_text()}")
-        self.ready = json.loads(ready.read_text())
-        self.exports = (self.folder / "exports.sh").read_text()
+    def __init__(self, setup, folder, env):
+        self.setup, self.folder, self.env = setup, folder, env
+        self.ready = json.loads((folder / "ready.json").read_text())
+        self.exports = (folder / "exports.sh").read_text()
         self.app, self.group = self.ready["app_name"], self.ready["resource_group"]
         self.trust = ssl.create_default_context(cafile=self.ready["ca_file"])
-        # The exports are followed to the letter: a shell reads them.
-        shell = subprocess.run(
-            ["bash", "-c", 'eval "$1"; exec env -0', "exports", self.exports],
-            env=setup.environment(), capture_output=True, check=True, text=True,
-        )
-        self.env = dict(line.split("=", 1) for line in shell.stdout.split("\0") if line)
 
     def comment(self, heading):
         """The lines below a heading of the exports, as they are printed but for the comment's sign."""
@@ -155,6 +133,13 @@ class Emulator:
         """How many swaps were carried out."""
         return sum(reached["milestone"] == "swap-switched" for reached in self.world()["milestones"])
 
+    def host(self, slot):
+        return self.ready["slots"][slot]["url"].removeprefix("https://")
+
+    def contents(self):
+        """Which content production has, and which staging."""
+        return [self.slot(slot)["content"] for slot in ["production", "staging"]]
+
     def serves(self, slot):
         """What a browser gets from a slot."""
         _, page = self.request("GET", self.slot_url(slot))
@@ -173,6 +158,40 @@ class Emulator:
             archive.writestr("index.html", text)
         path.write_bytes(content.getvalue())
         return path
+
+
+class Emulator(Service):
+    """A `slotway emulator` in a process of its own."""
+
+    count = 0
+
+    def __init__(self, setup, scenario=""):
+        Emulator.count += 1
+        folder = setup.work / f"emulator-{Emulator.count}"
+        for place in [folder, setup.work / "home", setup.work / "tmp"]:
+            place.mkdir(parents=True, exist_ok=True)
+        self.process = self.start(setup, folder, scenario)
+        super().__init__(setup, folder, {})
+        # The exports are followed to the letter: a shell reads them.
+        shell = subprocess.run(
+            ["bash", "-c", 'eval "$1"; exec env -0', "exports", self.exports],
+            env=setup.environment(), capture_output=True, check=True, text=True,
+        )
+        self.env = dict(line.split("=", 1) for line in shell.stdout.split("\0") if line)
+
+    def start(self, setup, folder, scenario):
+        (folder / "scenario.yml").write_text(scenario)
+        ready = folder / "ready.json"
+        arguments = ["emulator", "--print-env", "--ready-file", ready]
+        arguments += ["--scenario", folder / "scenario.yml"] if scenario else []
+        with open(folder / "exports.sh", "w") as exports, open(folder / "log", "w") as log:
+            process = subprocess.Popen(
+                [setup.binary, *arguments], stdout=exports, stderr=log, env=setup.environment(), cwd=folder
+            )
+        until("the emulator serves", lambda: ready.exists() or process.poll() is not None)
+        if process.poll() is not None:
+            raise RuntimeError(f"the emulator ended: {(folder / 'log').read_text()}")
+        return process
 
     def end(self):
         self.process.terminate()
@@ -193,10 +212,11 @@ def until(what, ask, patience=PATIENCE):
 
 
 class Group:
-    """Checks that share an emulator, in their order."""
+    """Checks that share an emulator, in their order. `program` makes the command of one that runs in a process of its
+    own, for the SDKs read the environment: it prints a line of JSON for each check."""
 
-    def __init__(self, title, scenario="", login=False):
-        self.title, self.scenario, self.wants_login = title, scenario, login
+    def __init__(self, title, scenario="", login=False, program=None):
+        self.title, self.scenario, self.wants_login, self.program = title, scenario, login, program
         self.checks = []
 
     def check(self, name):
@@ -205,6 +225,16 @@ class Group:
             return function
 
         return keep
+
+
+def timed(check, *arguments):
+    """Runs a check: how long it took and what went wrong, or None."""
+    begun, problem = time.monotonic(), None
+    try:
+        check(*arguments)
+    except Exception:
+        problem = traceback.format_exc(limit=4)
+    return time.monotonic() - begun, problem
 
 
 def same(actual, expected, what=""):

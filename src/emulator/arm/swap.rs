@@ -38,7 +38,7 @@ fn yes() -> bool {
 
 impl Pair {
     fn read(call: &Call, source: &SlotRef) -> Result<Self, Failure> {
-        let body: PairBody = serde_json::from_slice(&call.body).map_err(|error| {
+        let body: PairBody = serde_json::from_value(call.json().map_err(Failure::malformed)?).map_err(|error| {
             Failure::bad_request(format!("The parameter slotSwapEntity has an invalid value: {error}."))
         })?;
         let target = SlotName::new(&body.target_slot).map_err(|_| {
