@@ -173,3 +173,11 @@ def publishing_credentials(service):
 def resource_list(service):
     found = service.az("resource list --resource-type Microsoft.Web/sites")
     same([one["name"] for one in found], [service.app])
+
+
+@group.check("az.webapp-delete")
+def webapp_delete(service):
+    # The last check of this emulator: nothing is left afterwards.
+    service.az(f"webapp delete -g {service.group} -n {service.app} --keep-empty-plan")
+    same((service.az("webapp list"), service.world()["sites"]), ([], {}))
+    assert service.az(f"appservice plan list -g {service.group}"), "the plan was to be kept"

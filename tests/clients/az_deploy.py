@@ -1,8 +1,11 @@
 """az: deployments in every form, their logs."""
 
+import functools
+import http.server
+import threading
 import zipfile
 
-from harness import Group, holds, same
+from harness import Group, holds, same, until
 
 group = Group("az deploy", "durations: {retry-after: 1s, deploy: 500ms}\n", login=True)
 
@@ -38,6 +41,32 @@ def deploy_zip_tracked(service):
     assert asked, "az asked for deploymentStatus"
 
 
+@group.check("az.deploy-src-url")
+def deploy_src_url(service):
+    # By Resource Manager: the service fetches the package, here over plain HTTP from loopback.
+    package = service.package("from afar")
+    handler = functools.partial(Quiet, directory=package.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = f"--src-url http://127.0.0.1:{server.server_port}"
+        deploy = f"webapp deploy -g {service.group} -n {service.app} -s staging --type zip {source}"
+        done = service.az_try(f"{deploy}/{package.name}")
+        error = service.az_fails(f"{deploy}/nothing.zip")
+        server.shutdown()
+    same(done.returncode, 0, done.stderr)
+    until("the package is served", lambda: service.serves("staging") == "from afar")
+    paths = [one["path"] for one in service.control("GET", "requests")]
+    assert any("extensions/onedeploy" in path for path in paths), "az took the way of Resource Manager"
+    holds(error, "Bad Request")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that says nothing of its requests."""
+
+    def log_message(self, *_):
+        pass
+
+
 @group.check("az.deploy-static")
 def deploy_static(service):
     page = service.folder / "page.html"
@@ -48,7 +77,7 @@ def deploy_static(service):
     )
     same(done.returncode, 0, done.stderr)
     same(service.request("GET", service.slot_url("staging") + "/page.html"), (200, "a page"))
-    same(service.serves("staging"), "three", "what was there")
+    same(service.serves("staging"), "from afar", "what was there")
 
 
 @group.check("az.deploy-broken")
@@ -59,7 +88,7 @@ def deploy_broken(service):
         f"webapp deploy -g {service.group} -n {service.app} -s staging --type zip --src-path {broken}"
     )
     holds(error, "deploy")
-    same(service.serves("staging"), "three", "what was there")
+    same(service.serves("staging"), "from afar", "what was there")
 
 
 @group.check("az.log-deployment-show")

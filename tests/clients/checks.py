@@ -15,6 +15,7 @@ import az_errors
 import az_settings
 import az_swap
 import harness
+import interplay
 import node_sdk
 import python_sdk
 import shape_checks
@@ -26,6 +27,7 @@ GROUPS = [
     az_settings.group,
     az_swap.group,
     az_errors.group,
+    interplay.group,
     python_sdk.group,
     node_sdk.group,
     shape_checks.group,
