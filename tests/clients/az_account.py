@@ -1,6 +1,9 @@
 """az: the cloud, the login, what there is, slots made and removed."""
 
 import base64
+import pathlib
+import re
+import subprocess
 
 from harness import Group, holds, same
 
@@ -173,6 +176,25 @@ def publishing_credentials(service):
 def resource_list(service):
     found = service.az("resource list --resource-type Microsoft.Web/sites")
     same([one["name"] for one in found], [service.app])
+
+
+@group.check("az.readme")
+def readme(service):
+    # The five lines of README, as they stand there, in a folder of their own with a package in it.
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    lines = re.search(r"```sh\n(slotway emulator .*?)```", text, re.DOTALL).group(1)
+    folder = service.folder / "readme"
+    folder.mkdir()
+    (folder / "slotway").symlink_to(service.setup.binary)
+    service.package("from the readme").rename(folder / "app.zip")
+    # What the lines start is ended, and the app asked before.
+    ask = 'curl --silent --fail "https://$(az webapp show -g contoso -n contoso-web --query defaultHostName -o tsv)"'
+    script = f"trap 'kill %1' EXIT\n{lines}\n{ask}\n"
+    environment = service.setup.environment()
+    environment["PATH"] = f"{folder}:{environment['PATH']}"
+    done = subprocess.run(["bash", "-ec", script], env=environment, cwd=folder, capture_output=True, text=True)
+    same(done.returncode, 0, done.stderr[-1500:])
+    assert done.stdout.endswith("from the readme"), done.stdout[-500:]
 
 
 @group.check("az.webapp-delete")

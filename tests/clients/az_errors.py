@@ -46,6 +46,12 @@ def not_authorized(service):
     holds(error, "AuthorizationFailed", "Microsoft.Web/sites/slots/restart/action")
 
 
+@group.check("az.error-not-modelled")
+def not_modelled(service):
+    error = service.az_fails(f"webapp webjob continuous list -g {service.group} -n {service.app}")
+    holds(error, "The emulator does not model GET", "continuouswebjobs")
+
+
 @group.check("az.error-conflict")
 def conflict(service):
     service.control("POST", "act", {"swap": {"source": "staging"}})

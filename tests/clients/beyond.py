@@ -65,3 +65,13 @@ for model in LOCATED.split():
 # envelope (DeploymentController.GetLogEntry); the published model is one Deployment, which no client can read a log from.
 LISTS = {"list_deployment_log", "list_deployment_log_slot"}
 LOG_LINE = {"log_time": str, "id": str, "message": str, "type": int, "details_url": (str, type(None))}
+
+# Addresses of Microsoft.Web that az uses and the SDK has no method for, with those that are only the end of another.
+NOT_IN_SDK = {
+    # `az webapp deploy --src-url` of a Linux app goes by an instance (az's _build_onedeploy_arm_url).
+    r"/instances/[^/]+/(deployments|extensions/onedeploy)$",
+    # onedeploy answers 202 (15), of which the SDK's method knows nothing.
+    r"/extensions/onedeploy$",
+    # The polls of a swap; shape.swap reads their end.
+    r"/operationresults/[^/]+$",
+}

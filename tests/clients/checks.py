@@ -112,6 +112,9 @@ def main():
     setup, tally, begun = harness.Setup(binary, clients, work), Tally(), time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda group: run_group(group, setup, only, tally), GROUPS))
+    if not only:
+        for name, check in shape_checks.coverage.checks:
+            note(name, only, tally, *harness.timed(check, setup.used))
     print(f"{tally.passed} checks passed, {len(tally.failed)} failed, {time.monotonic() - begun:.0f} s")
     for name in tally.failed:
         print(f"failed: {name}")

@@ -29,6 +29,8 @@ class Setup:
     binary: pathlib.Path
     clients: pathlib.Path
     work: pathlib.Path
+    # Method and path of what Resource Manager answered well, over all emulators.
+    used: set = dataclasses.field(default_factory=set)
 
     def environment(self):
         """Nothing of the caller's but where programs are; the clients' come first."""
@@ -194,6 +196,9 @@ class Emulator(Service):
         return process
 
     def end(self):
+        for one in self.control("GET", "requests"):
+            if one["service"] == "resource-manager" and one["status"] and one["status"] < 300:
+                self.setup.used.add((one["method"], one["path"]))
         self.process.terminate()
         code = self.process.wait(timeout=PATIENCE)
         assert code == 0, f"the emulator ended with {code}: {(self.folder / 'log').read_text()[-2000:]}"

@@ -1,9 +1,12 @@
 """Every operation that the emulator models, its answer read by shapes.py."""
 
+import copy
 import functools
 import json
+import re
 import urllib.request
 
+import beyond
 from harness import Group, same, until
 from shapes import Shapes
 
@@ -16,6 +19,8 @@ slots:
   staging: {slot-settings: {C: e}}
 """,
 )
+# The names of the operations whose answers were read.
+CHECKED = set()
 VERSIONS = ["2024-11-01", "2025-05-01"]
 SWAP = {"targetSlot": "production", "preserveVnet": True}
 
@@ -47,6 +52,9 @@ class Caller:
         """Status, body and what is wrong with them."""
         url = f"{self.service.ready['resource_manager']}{path}?api-version={version}"
         status, answer = self.service.request(method, url, body, self.headers)
+        found = shapes().find(method, "/" + path)
+        if found and status < 400:
+            CHECKED.add(found.name)
         problems = shapes().problems(method, "/" + path, status, answer)
         return status, answer, [f"{version}: {problem}" for problem in problems]
 
@@ -87,6 +95,17 @@ def slots(service):
         ("GET", "{site}/slots/new"),
         ("DELETE", "{site}/slots/new"),
     ])
+
+
+@group.check("shape.site-create-delete")
+def site_create_delete(service):
+    caller = Caller(service)
+    _, site, _ = caller.send("GET", caller.site)
+    body = {"location": "West Europe", "kind": "app,linux",
+            "properties": {"serverFarmId": site["properties"]["serverFarmId"]}}
+    other = "{group}/providers/Microsoft.Web/sites/another"
+    caller.all_right([("PUT", other, body), ("GET", other), ("DELETE", other)])
+    same(sorted(service.world()["sites"]), [service.app])
 
 
 @group.check("shape.config")
@@ -218,3 +237,47 @@ def errors(service):
         error = answer.get("error") or answer
         code, message = (error.get("code") or error.get("Code")), (error.get("message") or error.get("Message"))
         assert isinstance(code, str) and isinstance(message, str) and code and message, answer
+
+
+@group.check("shape.can-fail")
+def can_fail(service):
+    # The reading itself: a good answer spoilt in each way is a problem.
+    caller = Caller(service)
+    path = "/" + caller.site
+    _, site, problems = caller.send("GET", caller.site)
+    same(problems, [])
+    for change, problem in [
+        (lambda spoilt: spoilt.pop("location"), "is required"),
+        (lambda spoilt: spoilt.pop("id"), "is required"),
+        (lambda spoilt: spoilt.update(surprise=1), "no such field"),
+        (lambda spoilt: spoilt["properties"].update(httpsOnly="yes"), "is no bool"),
+        (lambda spoilt: spoilt["properties"].update(usageState="Bored"), "is none of UsageState"),
+        (lambda spoilt: spoilt["properties"].update(lastModifiedTimeUtc="yesterday"), "is no datetime"),
+        (lambda spoilt: spoilt["properties"].update(hostNames="one"), "is no list"),
+        (lambda spoilt: spoilt["properties"]["siteConfig"].update(numberOfWorkers=1.5), "is no int"),
+    ]:
+        spoilt = copy.deepcopy(site)
+        change(spoilt)
+        found = shapes().problems("GET", path, 200, spoilt)
+        same(len(found), 1, str(found))
+        assert problem in found[0], found
+    assert shapes().problems("GET", path, 202, site), "a status that the SDK does not take"
+    assert shapes().problems("BREW", path, 200, site), "a verb that there is not"
+
+
+# Asked when everything else is over, with what every client has asked for in all emulators.
+coverage = Group("coverage")
+
+
+@coverage.check("shape.every-operation-used")
+def every_operation_used(used):
+    missing = set()
+    for method, path in used:
+        path = re.sub("/+", "/", path.split("?")[0])
+        if "/microsoft.web/" not in path.lower() or any(re.search(one, path, re.I) for one in beyond.NOT_IN_SDK):
+            continue
+        found = shapes().find(method, path)
+        missing.add(f"{method} {path}: the SDK has no such operation" if found is None else
+                    None if found.name in CHECKED else f"{found.name} is used and its answer never read")
+    missing.discard(None)
+    assert len(used) > 100 and not missing, "\n".join([f"{len(used)} requests", *sorted(missing)])
