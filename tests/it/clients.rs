@@ -76,7 +76,10 @@ fn the_table_of_the_document_is_what_the_scripts_check() {
     assert!(checks.len() > 50, "the reading of the scripts is broken: {checks:?}");
     let missing: Vec<_> = checks.difference(&told).collect();
     let unknown: Vec<_> = told.difference(&checks).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "not in the table: {missing:?}; no such check: {unknown:?}");
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "not in the table: {missing:?}; no such check: {unknown:?}"
+    );
 }
 
 #[test]
@@ -87,7 +90,8 @@ fn versions_are_exact_and_no_registry_is_named() {
     let node: serde_json::Value =
         serde_json::from_str(&read("package.json").expect("the pins of Node")).expect("JSON");
     for (name, version) in node["dependencies"].as_object().expect("the packages") {
-        let exact = version.as_str().is_some_and(|text| text.split('.').all(|part| part.parse::<u32>().is_ok()));
+        let exact =
+            version.as_str().is_some_and(|text| text.split('.').all(|part| part.parse::<u32>().is_ok()));
         assert!(exact, "{name} {version}");
     }
     let lock: serde_json::Value =

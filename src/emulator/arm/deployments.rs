@@ -53,7 +53,11 @@ fn latest(cloud: &Cloud, call: &Call, site: &Site, slot: &Slot) -> Reply {
     let newest = slot.side.deployments.last();
     let record = newest.ok_or_else(|| Failure::not_found("The deployment 'latest'"))?;
     let body = envelope(cloud, site, slot, record);
-    Ok(if records::is_over(record) { wire::ok(&body) } else { accepted(cloud, call, site, slot, record, &body) })
+    Ok(if records::is_over(record) {
+        wire::ok(&body)
+    } else {
+        accepted(cloud, call, site, slot, record, &body)
+    })
 }
 
 /// Each line in an envelope of its own, as Kudu makes them (Kudu.Services, DeploymentController.GetLogEntry and

@@ -72,8 +72,7 @@ impl Failure {
             Self::Gateway { status, code, message } => gateway(*status, code, message),
             Self::Verb(method) => {
                 let message = format!("The requested resource does not support http method '{method}'.");
-                let mut response =
-                    wire::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "Message": message }));
+                let mut response = wire::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "Message": message }));
                 wire::set(&mut response, "x-ms-failure-cause", "service");
                 response
             }

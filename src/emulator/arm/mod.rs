@@ -293,7 +293,13 @@ async fn of_slot(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef, rest: &[&str],
 fn is_modelled(rest: &[&str]) -> bool {
     matches!(
         rest,
-        [] | ["start" | "stop" | "restart" | "slotsswap" | "applyslotconfig" | "resetslotconfig" | "slotsdiffs"]
+        [] | ["start"
+            | "stop"
+            | "restart"
+            | "slotsswap"
+            | "applyslotconfig"
+            | "resetslotconfig"
+            | "slotsdiffs"]
             | ["publishxml" | "slots" | "deployments" | "deploymentstatus" | "instances" | "containerlogs"]
             | ["config"]
             | ["config", "web" | "appsettings" | "connectionstrings" | "slotconfignames" | "authsettingsv2"]

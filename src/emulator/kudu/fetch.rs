@@ -22,7 +22,8 @@ pub(super) async fn get(address: &str, file: &Path, largest: u64) -> Result<(), 
     let wrong = |error: reqwest::Error| format!("The package cannot be fetched: {}", error.without_url());
     // A second call finds the provider installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().connect_timeout(PAUSE).read_timeout(PAUSE).build().map_err(wrong)?;
+    let client =
+        reqwest::Client::builder().connect_timeout(PAUSE).read_timeout(PAUSE).build().map_err(wrong)?;
     let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
     let mut answer = answer.map_err(wrong)?;
     let broken = |error: std::io::Error| format!("The package cannot be kept: {error}");

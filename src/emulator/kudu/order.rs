@@ -215,7 +215,10 @@ mod tests {
     fn resource_managers_properties_are_the_same_order_behind_the_answer() {
         let properties = serde_json::json!({"packageUri": "x", "type": "zip", "clean": false, "path": null});
         let order = from_properties(&properties).expect("well formed");
-        assert_eq!(order, Order { asynchronous: true, ..read("publish", "type=zip&clean=false", true).expect("same") });
+        assert_eq!(
+            order,
+            Order { asynchronous: true, ..read("publish", "type=zip&clean=false", true).expect("same") }
+        );
         assert!(from_properties(&serde_json::json!({})).is_err());
     }
 }

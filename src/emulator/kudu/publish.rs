@@ -20,9 +20,7 @@ use super::{Reply, fetch};
 use crate::emulator::cloud::Cloud;
 use crate::emulator::front::Body;
 use crate::emulator::wire::{self, Query};
-use crate::emulator::world::{
-    DeploymentKey, DeploymentStatus, Refusal, SlotRef, Timestamp, UploadTicket,
-};
+use crate::emulator::world::{DeploymentKey, DeploymentStatus, Refusal, SlotRef, Timestamp, UploadTicket};
 
 /// The limit of a zip (kudu-deploy.md §3).
 const LARGEST: u64 = 2048 * 1024 * 1024;

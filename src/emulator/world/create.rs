@@ -291,7 +291,10 @@ impl World {
         self.guard_write(&SlotRef::production(name.clone()))?;
         let site = self.site_of(name)?;
         if site.lock == Some(Lock::CanNotDelete) {
-            return Err(Refusal::ScopeLocked { scope: format!("Microsoft.Web/sites/{name}"), action: "delete" });
+            return Err(Refusal::ScopeLocked {
+                scope: format!("Microsoft.Web/sites/{name}"),
+                action: "delete",
+            });
         }
         let (plan, own) = (site.plan.clone(), site.name.clone());
         let slots: Vec<SlotRef> =
