@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use rustls::ServerConfig;
@@ -344,11 +343,4 @@ pub async fn call(path: Path, request: Request<Incoming>) -> Result<Call, BodyFa
     let body = wire::read(body, wire::BODY_LIMIT).await?;
     let query = Query::new(head.uri.query());
     Ok(Call { method: head.method, path, query, headers: head.headers, body })
-}
-
-/// Reads an answer's body again, for the skin that shows another's answer in its own envelope.
-pub async fn body_of(response: Response<Body>) -> (StatusCode, bytes::Bytes) {
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    (status, bytes.unwrap_or_default())
 }

@@ -5,7 +5,7 @@ import pathlib
 import re
 import subprocess
 
-from harness import Group, holds, same
+from harness import COMMAND, Group, holds, same
 
 group = Group(
     "az account and slots",
@@ -192,7 +192,9 @@ def readme(service):
     script = f"trap 'kill %1' EXIT\n{lines}\n{ask}\n"
     environment = service.setup.environment()
     environment["PATH"] = f"{folder}:{environment['PATH']}"
-    done = subprocess.run(["bash", "-ec", script], env=environment, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-ec", script], env=environment, cwd=folder, capture_output=True, text=True, timeout=COMMAND
+    )
     same(done.returncode, 0, done.stderr[-1500:])
     assert done.stdout.endswith("from the readme"), done.stdout[-500:]
 

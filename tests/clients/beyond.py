@@ -1,7 +1,7 @@
 """What Azure answers beyond the SDK's models, so that shapes.py takes it; each with its source.
 
-Sources: "az" are recordings of the real service in the az project's tests (test_webapp_slot.yaml and its neighbours), a number
-is one of seen-in-recordings.md, "Kudu" is its public source (Kudu.Services/Arm/ArmUtils.cs, Kudu.Contracts).
+Sources: "az" are recordings of the real service in the az project's tests (test_webapp_slot.yaml and its neighbours),
+a number is one of seen-in-recordings.md, "Kudu" is its public source (Kudu.Services/Arm/ArmUtils.cs, Kudu.Contracts).
 """
 
 
@@ -61,8 +61,8 @@ FIELDS = {model: set(fields.split()) for model, fields in MORE.items()}
 for model in LOCATED.split():
     FIELDS.setdefault(model, set()).add("location")
 
-# Operations whose model is not what the service answers. Kudu answers a deployment's log with a list of its lines, each in an
-# envelope (DeploymentController.GetLogEntry); the published model is one Deployment, which no client can read a log from.
+# Operations whose model is not what the service answers. Kudu answers a deployment's log with a list of its lines,
+# each in an envelope (DeploymentController.GetLogEntry); the published model is one Deployment, which has no lines.
 LISTS = {"list_deployment_log", "list_deployment_log_slot"}
 LOG_LINE = {"log_time": str, "id": str, "message": str, "type": int, "details_url": (str, type(None))}
 

@@ -83,18 +83,23 @@ def note(name, only, tally, seconds, problem):
 def run_program(group, emulator, only, tally):
     """Checks in a process of their own: it has failed if it ends badly, whatever its lines say."""
     command = list(map(str, group.program(emulator)))
-    process = subprocess.Popen(
-        command, env=emulator.env, cwd=emulator.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    count = 0
-    for line in process.stdout:
-        if line.startswith("{"):
-            told = json.loads(line)
-            count += 1
-            note(told["name"], only, tally, told["seconds"], told["problem"])
-    error = process.stderr.read()
-    if process.wait() != 0 or not count:
-        tally.note(f"{group.title}: program", 0, f"{count} checks, exit {process.returncode}\n{error[-2000:]}")
+    count, log = 0, emulator.folder / "program.log"
+    with open(log, "w") as errors:
+        process = subprocess.Popen(
+            command, env=emulator.env, cwd=emulator.folder, text=True, stdout=subprocess.PIPE, stderr=errors
+        )
+        # It has no pauses of its own; one that hangs is ended, and its lines with it.
+        limit = threading.Timer(harness.COMMAND, process.kill)
+        limit.start()
+        for line in process.stdout:
+            if line.startswith("{"):
+                told = json.loads(line)
+                count += 1
+                note(told["name"], only, tally, told["seconds"], told["problem"])
+        code = process.wait()
+        limit.cancel()
+    if code != 0 or not count:
+        tally.note(f"{group.title}: program", 0, f"{count} checks, exit {code}\n{log.read_text()[-2000:]}")
 
 
 def end(emulator, group, tally):

@@ -5,6 +5,7 @@ A check is a function with a name. The names stand in docs/EMULATOR.md; a test o
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -20,6 +21,9 @@ import zipfile
 
 # How long anything may take that is waited for.
 PATIENCE = 60
+
+# How long one command of a client may take.
+COMMAND = 240
 
 
 @dataclasses.dataclass
@@ -63,12 +67,16 @@ class Service:
         return re.sub(r"^#   ", "", found.group(1), flags=re.MULTILINE)
 
     def shell(self, script):
-        return subprocess.run(["bash", "-ec", script], env=self.env, capture_output=True, text=True)
+        return subprocess.run(
+            ["bash", "-ec", script], env=self.env, capture_output=True, text=True, timeout=COMMAND
+        )
 
     def az_try(self, *arguments):
         """Runs az: exit code, standard output, standard error."""
         command = ["az", *shlex.split(" ".join(arguments))]
-        return subprocess.run(command, env=self.env, cwd=self.folder, capture_output=True, text=True)
+        return subprocess.run(
+            command, env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=COMMAND
+        )
 
     def az(self, *arguments):
         """Runs az, which must succeed, and reads its JSON."""
@@ -165,11 +173,10 @@ class Service:
 class Emulator(Service):
     """A `slotway emulator` in a process of its own."""
 
-    count = 0
+    numbers = itertools.count(1)
 
     def __init__(self, setup, scenario=""):
-        Emulator.count += 1
-        folder = setup.work / f"emulator-{Emulator.count}"
+        folder = setup.work / f"emulator-{next(Emulator.numbers)}"
         for place in [folder, setup.work / "home", setup.work / "tmp"]:
             place.mkdir(parents=True, exist_ok=True)
         self.process = self.start(setup, folder, scenario)
@@ -196,11 +203,13 @@ class Emulator(Service):
         return process
 
     def end(self):
-        for one in self.control("GET", "requests"):
-            if one["service"] == "resource-manager" and one["status"] and one["status"] < 300:
-                self.setup.used.add((one["method"], one["path"]))
-        self.process.terminate()
-        code = self.process.wait(timeout=PATIENCE)
+        try:
+            for one in self.control("GET", "requests"):
+                if one["service"] == "resource-manager" and one["status"] and one["status"] < 300:
+                    self.setup.used.add((one["method"], one["path"]))
+        finally:
+            self.process.terminate()
+            code = self.process.wait(timeout=PATIENCE)
         assert code == 0, f"the emulator ended with {code}: {(self.folder / 'log').read_text()[-2000:]}"
 
 

@@ -1,5 +1,5 @@
-// @azure/arm-appservice and @azure/identity: one line of JSON for each check. node_sdk.py starts it in a folder where client.mjs
-// holds the lines of --print-env and ready.json says where everything is.
+// @azure/arm-appservice and @azure/identity: one line of JSON for each check. node_sdk.py starts it in a folder where
+// client.mjs holds the lines of --print-env and ready.json says where everything is.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -2,8 +2,8 @@
 
 Which operation has which address, status codes and model is read out of azure-mgmt-web's own code; nothing of it is
 written down here. A field that the model does not know or cannot type, a value outside an enumeration and a required
-field that is missing are problems. What Azure is known to answer beyond the models stands in beyond.py, each with its source.
-"""
+field that is missing are problems. What Azure is known to answer beyond the models stands in beyond.py, each with its
+source. """
 
 import dataclasses
 import datetime
@@ -119,7 +119,8 @@ class Shapes:
         """A log as Kudu answers it, which the models have no words for."""
         found = [] if body.get(LIST) else [f"{where}: no lines"]
         for line in body.get(LIST, []):
-            found += [f"{where}: {name} is missing" for name in ["id", "name", "type", "location"] if not line.get(name)]
+            envelope = ["id", "name", "type", "location"]
+            found += [f"{where}: {name} is missing" for name in envelope if not line.get(name)]
             fields = line.get("properties", {})
             found += [f"{where}: {name} is wrong in {fields}" for name, kind in beyond.LOG_LINE.items()
                       if not isinstance(fields.get(name, self), kind)]
