@@ -3,7 +3,8 @@
 Which operation has which address, status codes and model is read out of azure-mgmt-web's own code; nothing of it is
 written down here. A field that the model does not know or cannot type, a value outside an enumeration and a required
 field that is missing are problems. What Azure is known to answer beyond the models stands in beyond.py, each with its
-source. """
+source.
+"""
 
 import dataclasses
 import datetime
