@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use tokio::sync::watch;
 
 mod arguments;
+mod by_profile;
 mod changes;
 mod check;
 mod conclude;
@@ -90,6 +91,9 @@ fn commanded(context: &Context) -> Result<&'static str, Error> {
 
 /// One verb in a context that may be the process's or a rehearsal's.
 async fn perform(verb: &str, context: &Context) -> Result<u8, Error> {
+    if let Some(inputs) = context.profile(verb)? {
+        return by_profile::perform(verb, context, &inputs).await;
+    }
     match verb {
         "release" => run::change(context, Verb::Release).await,
         "deploy" => run::change(context, Verb::Deploy).await,

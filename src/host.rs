@@ -70,6 +70,14 @@ impl Host {
         }
     }
 
+    /// An input's name as it stands in this host's pipeline files.
+    pub fn spelling(self, input: &str) -> String {
+        match self {
+            Self::Terminal | Self::GitHub => input.to_owned(),
+            Self::AzurePipelines => azure_pipelines::output_name(input),
+        }
+    }
+
     /// Which run of which pipeline this is, the same in a step and in its post hook
     /// (github-actions §4, azure-pipelines §6).
     pub fn run(self, environment: &Environment) -> Option<String> {

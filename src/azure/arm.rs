@@ -122,6 +122,41 @@ impl ResourceManager {
         Ok(document.properties)
     }
 
+    /// `PATCH …/config/web` with a few properties; all others stay as they are. A change of
+    /// the image or the start command restarts the slot (arm-app-service §11, kudu-deploy §12;
+    /// Azure/webapps-deploy's ContainerDeploymentUtility and az send the same). Writing the
+    /// same values again changes nothing more, so it may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`]; what the slot has then is for the caller to read.
+    pub async fn patch_web_config(
+        &self,
+        path: &SitePath,
+        slot: &SlotName,
+        properties: &serde_json::Value,
+    ) -> Result<(), AzureError> {
+        let doing = format!("change the configuration of {}", spoken(path, slot));
+        let url = self.url(&format!("{}/config/web", path.of(slot)), SITES_VERSION)?;
+        let body = Body::Json(serde_json::json!({ "properties": properties }).to_string());
+        let request = Request::new(Method::PATCH, url, body, Repeat::Safe)
+            .within(Duration::from_secs(90), Duration::from_secs(180));
+        self.send(request, &doing).await.map(|_| ())
+    }
+
+    /// `POST …/restart`, which pulls the image anew (Azure/webapps-deploy restarts after
+    /// every change of an image). A second restart is no harm, so it may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`].
+    pub async fn restart(&self, path: &SitePath, slot: &SlotName) -> Result<(), AzureError> {
+        let doing = format!("restart {}", spoken(path, slot));
+        let url = self.url(&format!("{}/restart", path.of(slot)), SITES_VERSION)?;
+        let request = Request::new(Method::POST, url, Body::Empty, Repeat::Safe);
+        self.send(request, &doing).await.map(|_| ())
+    }
+
     /// `GET …/instances`: the ids of the workers, sorted.
     ///
     /// # Errors

@@ -155,17 +155,29 @@ pub struct WebConfig {
     /// The same for Windows containers.
     #[serde(default, deserialize_with = "or_default")]
     pub windows_fx_version: String,
+    /// The start command.
+    #[serde(default, deserialize_with = "or_default")]
+    pub app_command_line: String,
+}
+
+/// What containers a slot runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containers<'a> {
+    /// One custom image, by its reference.
+    Image(&'a str),
+    /// Several, described elsewhere: `COMPOSE` or `SITECONTAINERS` (arm-app-service §11).
+    Several(&'static str),
 }
 
 impl WebConfig {
-    /// The container image that this slot runs, if it runs one.
-    pub fn image(&self) -> Option<&str> {
+    /// The containers that this slot runs; none where it runs code on a built-in stack.
+    pub fn containers(&self) -> Option<Containers<'_>> {
         [&self.linux_fx_version, &self.windows_fx_version].into_iter().find_map(|version| {
             let (kind, image) = version.split_once('|').unwrap_or((version, ""));
             match kind.to_ascii_uppercase().as_str() {
-                "DOCKER" => Some(image),
-                // Several containers, described elsewhere: no single image, and no code either.
-                "COMPOSE" | "SITECONTAINERS" => Some(version.as_str()),
+                "DOCKER" => Some(Containers::Image(image)),
+                "COMPOSE" => Some(Containers::Several("COMPOSE")),
+                "SITECONTAINERS" => Some(Containers::Several("SITECONTAINERS")),
                 _ => None,
             }
         })

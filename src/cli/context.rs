@@ -9,17 +9,20 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use crate::azure::credential::Hears;
-use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
+use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
-use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
 use crate::report::json;
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
+
+/// Shorter ones would be found in values that have nothing to do with them.
+const SHORTEST_SECRET: usize = 6;
 
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl Context {
             output,
             terminal: Arc::new(Screen::new(host, out, watched)),
             cancelled,
-            environment: environment_for_checks(&environment),
+            environment: environment_for_checks(&environment, &raw),
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
@@ -172,6 +175,15 @@ impl Context {
         Ok(inputs)
     }
 
+    /// The checked inputs of a step that signs in with a publish profile.
+    pub(super) fn profile(&self, verb: &str) -> Result<Option<ProfileInputs>, Error> {
+        // Nobody signs in to check a bare URL.
+        if self.url.is_some() {
+            return Ok(None);
+        }
+        inputs::profile(&self.raw, &self.variables, verb).map_err(Error::Inputs)
+    }
+
     /// Signs in and finds the app's place.
     pub(super) async fn connect(
         &self,
@@ -203,6 +215,11 @@ impl Context {
         for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
             self.terminal.say(&self.host.masks(secret));
         }
+        let login = self.raw.get("creds").map(inputs::secrets_of_login).unwrap_or_default();
+        let profile = PublishProfile::secrets(self.raw.get("publish-profile").unwrap_or_default());
+        for secret in login.iter().chain(&profile) {
+            self.terminal.say(&self.host.masks(secret.reveal()));
+        }
     }
 
     /// Writes the one JSON document, where JSON is asked for.
@@ -221,8 +238,10 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
-        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        // Not every problem is bound to an input: some name a file or a variable.
+        let spelling = |name: &str| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name));
+        let title = if verb == "run" { "slotway".to_owned() } else { format!("slotway {verb}") };
+        self.terminal.annotate(Grade::Error, &title, &error.annotation(spelling));
         if !said {
             self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
         }
@@ -280,7 +299,10 @@ fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
         .map(|input| Problem {
             input: input.name.to_owned(),
             message: "was given as a flag; a secret is never taken from a flag".to_owned(),
-            help: format!("set {}, or give --client-secret-file", input.variable()),
+            help: match input.name {
+                "client-secret" => format!("set {}, or give --client-secret-file", input.variable()),
+                _ => format!("set {}", input.variable()),
+            },
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
@@ -382,8 +404,15 @@ fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Optio
     Ok(certificates)
 }
 
-/// Everything but what looks like a secret: a check needs its tools, not our keys.
-fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
+/// Everything but what looks like a secret, or holds one that was given to us: a check needs
+/// its tools, not our keys.
+fn environment_for_checks(environment: &Environment, raw: &Raw) -> Vec<(String, String)> {
+    let secrets: Vec<&str> = INPUTS
+        .iter()
+        .filter(|input| input.kind == Kind::Secret)
+        .filter_map(|input| raw.get(input.name))
+        .filter(|secret| secret.len() >= SHORTEST_SECRET)
+        .collect();
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
         [
@@ -400,12 +429,22 @@ fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
             "INPUT_",
             "ENDPOINT_AUTH",
             "CREDS",
+            "PUBLISH_PROFILE",
             "PRINCIPALKEY",
+            "PASSPHRASE",
+            "PRIVATE",
+            "APIKEY",
+            "COOKIE",
+            // A managed identity's, an agent's for secure files, and what tasks keep.
+            "IDENTITY_HEADER",
+            "SECUREFILE_",
+            "VSTS_TASKVARIABLE_",
         ]
         .iter()
         .any(|part| name.contains(part))
     };
-    let kept = environment.iter().filter(|(name, _)| !is_secret(name));
+    let holds_one = |value: &str| secrets.iter().any(|secret| value.contains(secret));
+    let kept = environment.iter().filter(|(name, value)| !is_secret(name) && !holds_one(value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

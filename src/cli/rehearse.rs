@@ -116,6 +116,7 @@ async fn prepare(
     raw.offer("release-id", release.as_str(), Source::Rehearsal);
     // It is in the slot now.
     raw.withdraw("package");
+    raw.withdraw("images");
     Ok(())
 }
 
@@ -137,12 +138,14 @@ pub(super) fn offer_connection(raw: &mut Raw, ready: &Ready) {
 fn offer_release(raw: &mut Raw, release: Option<(PathBuf, Option<PathBuf>)>, storefront: &Path) {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     if let Some((package, config)) = release {
-        raw.offer("package", text(&package), Source::Rehearsal);
+        if raw.get("images").is_none() {
+            raw.offer("package", text(&package), Source::Rehearsal);
+        }
         if let Some(config) = config {
             raw.offer("config", text(&config), Source::Rehearsal);
         }
     }
-    if raw.get("package").is_none() {
+    if raw.get("package").is_none() && raw.get("images").is_none() {
         raw.offer("package", text(&storefront.join("v2")), Source::Rehearsal);
         raw.offer("config", text(&storefront.join("slotway.yml")), Source::Rehearsal);
     }

@@ -13,10 +13,11 @@ use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
 use crate::host::{Host, origin};
 use crate::inputs::{self, Inputs, Needs};
-use crate::plan::{self, Decision, Order, Plan, Unfinished, Verb};
+use crate::names::{ReleaseId, SiteName, SlotName};
+use crate::plan::{self, Decision, Order, Plan, Ships, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
-use crate::release::{self, Package, Release, earlier, marks};
+use crate::release::{self, Deliverable, Package, Release, earlier, marks};
 use crate::report::next::{Next, Place, Subject, next};
 use crate::source::Source;
 
@@ -26,6 +27,26 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     // What is settled belongs to a record that was begun before.
     let record = if verb == Verb::Settle { None } else { Record::begin(context).await };
     let done = journaled(context, verb, &inputs).await;
+    let (site, slot) = (inputs.connection.site.clone(), inputs.slot.clone());
+    finish(context, verb, record, done, &Handover { site, slot, release: inputs.release_id.clone() }).await
+}
+
+/// What the next command is about.
+pub(super) struct Handover {
+    pub(super) site: SiteName,
+    pub(super) slot: SlotName,
+    /// The release that was asked for.
+    pub(super) release: Option<ReleaseId>,
+}
+
+/// Reports, and gives back the exit code.
+pub(super) async fn finish(
+    context: &Context,
+    verb: Verb,
+    record: Option<Record>,
+    done: Result<Done, Error>,
+    handover: &Handover,
+) -> Result<u8, Error> {
     let Done { outcome, entries, bug } = match done {
         Ok(done) => done,
         Err(error) => {
@@ -37,7 +58,7 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let next = what_next(context, &conclusion, &inputs);
+    let next = what_next(context, &conclusion, handover);
     let summary = context.report(&entries, code, next.as_ref());
     if let Some(record) = record {
         record.end(context, &conclusion, code == 0, &summary).await;
@@ -45,16 +66,16 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     Ok(code)
 }
 
-fn what_next(context: &Context, conclusion: &Conclusion, inputs: &Inputs) -> Option<Next> {
+fn what_next(context: &Context, conclusion: &Conclusion, handover: &Handover) -> Option<Next> {
     let rehearsal = context.raw.source("resource-manager-url") == Some(inputs::Source::Rehearsal);
     let place = match context.host {
         Host::GitHub if !rehearsal => Place::GitHub,
         Host::AzurePipelines if !rehearsal => Place::AzurePipelines,
         _ => Place::Terminal,
     };
-    let site = &inputs.connection.site;
+    let Handover { site, slot, release } = handover;
     let cancelled = *context.cancelled.borrow();
-    let subject = Subject { site, slot: &inputs.slot, release: inputs.release_id.as_ref(), cancelled };
+    let subject = Subject { site, slot, release: release.as_ref(), cancelled };
     let mut next = next(conclusion, subject, place)?;
     if rehearsal {
         // Pasted as it stands the command would go to the real Azure.
@@ -71,6 +92,12 @@ pub(super) struct Done {
     pub(super) outcome: Outcome,
     pub(super) entries: Vec<Entry>,
     pub(super) bug: bool,
+}
+
+impl Done {
+    pub(super) fn new(outcome: Outcome, journal: Journal<'_>) -> Self {
+        Self { outcome, entries: journal.into_entries(), bug: false }
+    }
 }
 
 /// Carries out one of the verbs and gives back what happened.
@@ -106,7 +133,7 @@ pub(super) async fn journaled(context: &Context, verb: Verb, inputs: &Inputs) ->
 }
 
 /// Nothing has been touched yet, so a signal simply ends the work.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
     let mut cancelled = context.cancelled.clone();
     tokio::select! {
         biased;
@@ -115,7 +142,7 @@ async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -
     }
 }
 
-fn cancelled(journal: &mut Journal<'_>) -> Outcome {
+pub(super) fn cancelled(journal: &mut Journal<'_>) -> Outcome {
     journal.fail("cancelled before anything was touched", Vec::new());
     refused(journal)
 }
@@ -163,7 +190,10 @@ async fn carry_out(
     if let Some(changes) = changes {
         journal.add(Event::Compared(Box::new(changes)));
     }
-    let package = artifact.map(|artifact| package(artifact, inputs, built));
+    let deliverable = match (&inputs.image, artifact) {
+        (Some(image), _) => Some(Deliverable::Image(image.clone())),
+        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs, built))),
+    };
     let progress = |progress| context.terminal.progress(progress);
     let release = Release {
         azure: &azure,
@@ -172,7 +202,9 @@ async fn carry_out(
         config: &context.config,
         facts: &facts,
         plan: &plan,
-        package: package.as_ref(),
+        deliverable: deliverable.as_ref(),
+        startup_command: inputs.startup_command.as_deref(),
+        restarts: inputs.restart.unwrap_or(true),
         run: context.host.run(&context.process),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
@@ -232,13 +264,20 @@ pub(super) async fn look(
 }
 
 fn facts_read(facts: &Facts) -> Event {
-    Event::FactsRead { production: view(&facts.production), staging: facts.staging.as_ref().map(view) }
+    Event::FactsRead { production: Some(view(&facts.production)), staging: facts.staging.as_ref().map(view) }
 }
 
 /// What is asked for, for the plan.
 pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
+    let ships = match (&inputs.image, &inputs.package) {
+        (Some(image), _) => Ships::Image(image.clone()),
+        (None, Some(_)) => Ships::Package,
+        (None, None) => Ships::Unsaid,
+    };
     Order {
         verb,
+        ships,
+        startup_command: inputs.startup_command.clone(),
         staging: inputs.slot.clone(),
         release: inputs.release_id.clone(),
         previous: inputs.previous_build.clone(),
@@ -259,18 +298,27 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
 
 /// Prepares the package, where one is given.
 pub(super) async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
-    let Some(path) = &inputs.package else { return Ok(None) };
-    let chosen = match &inputs.package_type {
+    prepare_package(context, inputs.package.as_deref(), inputs.package_type.as_deref()).await
+}
+
+/// The same, from the two inputs that it takes.
+pub(super) async fn prepare_package(
+    context: &Context,
+    package: Option<&Path>,
+    package_type: Option<&str>,
+) -> Result<Option<Artifact>, Error> {
+    let Some(path) = package else { return Ok(None) };
+    let chosen = match package_type {
         Some(word) => {
             Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?)
         }
         None => None,
     };
     let progress = |progress| context.terminal.packing(progress);
-    Ok(Some(artifact::prepare(Path::new(path), chosen, &progress).await?))
+    Ok(Some(artifact::prepare(path, chosen, &progress).await?))
 }
 
-fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
+pub(super) fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     for warning in &artifact.warnings {
         journal.warn(warning);
     }

@@ -182,9 +182,10 @@ fn percent(phase: Phase) -> u8 {
         Phase::Deploying => 10,
         Phase::CheckingStaging => 40,
         Phase::Swapping(_) | Phase::AwaitingTurn(Direction::Forward, _) => 60,
-        Phase::Observing(..) => 75,
+        Phase::Observing(Direction::Forward, _) => 75,
         Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
         Phase::RollingBack(_) | Phase::AwaitingTurn(Direction::Back, _) => 85,
+        Phase::Observing(Direction::Back, _) => 90,
         Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,
         Phase::Ended(_) => 100,
     }

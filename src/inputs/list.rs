@@ -76,7 +76,24 @@ pub const INPUTS: &[Input] = &[
         "its resource group; found by the app's name if not given",
     ),
     input("slot-name", Kind::Text, For::Azure, "the slot that releases go through (default: staging)"),
-    input("package", Kind::Path, For::Deploying, "a folder, or a zip, war, jar or ear file"),
+    input(
+        "package",
+        Kind::Path,
+        For::Deploying,
+        "a folder, or a zip, war, jar or ear file; for a container give images instead",
+    ),
+    input(
+        "images",
+        Kind::Text,
+        For::Deploying,
+        "the image of a container, as registry/app:1.2; instead of a package",
+    ),
+    input(
+        "startup-command",
+        Kind::Text,
+        For::Deploying,
+        "the command that starts the app, set before the deployment; left as it is if not given",
+    ),
     input(
         "type",
         Kind::Text,
@@ -135,6 +152,12 @@ pub const INPUTS: &[Input] = &[
         Kind::Secret,
         For::Azure,
         "the JSON of Azure/login: application, secret, tenant, subscription",
+    ),
+    input(
+        "publish-profile",
+        Kind::Secret,
+        For::Azure,
+        "the slot's publish profile, as downloaded; for deploy and check only",
     ),
     input(
         "azure-subscription",

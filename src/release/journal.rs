@@ -60,8 +60,8 @@ pub enum Event {
     },
     /// Azure's state before anything was touched.
     FactsRead {
-        /// Production.
-        production: SlotView,
+        /// Production, where it may be read.
+        production: Option<SlotView>,
         /// The slot to go through.
         staging: Option<SlotView>,
     },
@@ -98,6 +98,13 @@ pub enum Event {
         files: Option<u64>,
         /// Its digest.
         sha256: String,
+    },
+    /// A part of a slot's configuration was set, and read back.
+    Configured {
+        /// Which slot.
+        slot: SlotName,
+        /// Which part, as "startup command".
+        what: String,
     },
     /// The package was sent.
     Uploaded {
@@ -264,9 +271,9 @@ impl Conclusion {
             conclusion.elapsed = entry.elapsed;
             match &entry.event {
                 Event::FactsRead { production, staging } => {
-                    conclusion.before = Some(production.clone());
+                    conclusion.before.clone_from(production);
                     conclusion.staging_before.clone_from(staging);
-                    conclusion.production = Some(production.build.clone());
+                    conclusion.production = production.as_ref().map(|slot| slot.build.clone());
                     conclusion.staging = staging.as_ref().map(|slot| slot.build.clone());
                 }
                 Event::Planned { release, .. } => conclusion.release.clone_from(release),

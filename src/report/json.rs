@@ -111,6 +111,7 @@ fn name(event: &Event) -> &'static str {
         Event::Moved { .. } => "moved",
         Event::Waiting { .. } => "waiting",
         Event::PackageReady { .. } => "package-ready",
+        Event::Configured { .. } => "configured",
         Event::Uploaded { .. } => "uploaded",
         Event::Deployed { .. } => "deployed",
         Event::Ready { .. } => "ready",

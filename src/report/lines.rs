@@ -31,11 +31,7 @@ fn said(event: &Event) -> Vec<String> {
     match event {
         Event::Started { verb, site, staging } => vec![format!("{verb} {site} through the slot {staging}")],
         Event::SignedIn { how } => vec![format!("sign-in: {how}")],
-        Event::FactsRead { production, staging } => {
-            let mut lines = vec![serves(production)];
-            lines.extend(staging.as_ref().map(serves));
-            lines
-        }
+        Event::FactsRead { production, staging } => production.iter().chain(staging).map(serves).collect(),
         Event::Planned { steps, .. } => steps
             .iter()
             .enumerate()
@@ -49,6 +45,7 @@ fn said(event: &Event) -> Vec<String> {
             let files = files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
             vec![format!("package: {package_type}, {}{files}, sha256 {}", bytes(*size_bytes), short(sha256))]
         }
+        Event::Configured { slot, what } => vec![format!("{slot} has its new {what}, as read back")],
         Event::Uploaded { size_bytes, elapsed } => {
             vec![format!("uploaded {} in {}", bytes(*size_bytes), duration(*elapsed))]
         }
@@ -111,7 +108,11 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&Next>) -> Vec<String> {
 
 /// One sentence that a manager understands.
 pub fn headline(conclusion: &Conclusion) -> String {
-    let build = |build: &Option<String>| build.clone().unwrap_or_else(|| "an unknown build".to_owned());
+    let build = |build: &Option<String>| match build.as_deref() {
+        None => "an unknown build".to_owned(),
+        Some("could not be read") => "a build that could not be read".to_owned(),
+        Some(build) => build.to_owned(),
+    };
     let took = duration(conclusion.elapsed);
     match conclusion.outcome {
         Some(Outcome::Released) => {

@@ -189,6 +189,7 @@ fn moment(event: &Event) -> Option<String> {
         Event::PackageReady { package_type, size_bytes, sha256, .. } => {
             format!("package {}, {}, sha256 {}", plain(package_type), bytes(*size_bytes), code(short(sha256)))
         }
+        Event::Configured { slot, what } => format!("{slot}: new {what}"),
         Event::Uploaded { size_bytes, elapsed } => {
             format!("uploaded {} in {}", bytes(*size_bytes), duration(*elapsed))
         }

@@ -57,10 +57,14 @@ pub fn next(conclusion: &Conclusion, subject: Subject<'_>, place: Place) -> Opti
     let release = conclusion.release.as_ref().or(release);
     let call = |verb: &str| format!("slotway {verb} --app-name {site} --slot-name {slot}");
     let with_release = |verb: &str| release.map(|id| format!("{} --release-id {id}", call(verb)));
+    // No note lies beside an image: whoever takes it back has to say what was before.
+    let before = conclusion.before.as_ref().and_then(|view| view.release.as_ref());
+    let before = before.filter(|before| before.is_image());
+    let before = before.map(|before| format!(" --previous-build {before}")).unwrap_or_default();
     match conclusion.outcome? {
         Outcome::Released => Some(Next {
             words: format!("instant rollback is possible until the next deployment to {slot}"),
-            command: Some(with_release("rollback")?),
+            command: Some(with_release("rollback")? + &before),
             on_host: step(place, "rollback", release),
         }),
         Outcome::Staged => Some(Next {

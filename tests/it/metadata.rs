@@ -12,7 +12,7 @@ use slotway::inputs::{For, INPUTS, Kind};
 
 /// What the service connection says instead, or GitHub alone has, so that the task does
 /// not ask for it.
-const NOT_OF_THE_TASK: [&str; 14] = [
+const NOT_OF_THE_TASK: [&str; 15] = [
     "tenant-id",
     "client-id",
     "client-secret",
@@ -21,6 +21,7 @@ const NOT_OF_THE_TASK: [&str; 14] = [
     "resource-manager-url",
     "auth",
     "creds",
+    "publish-profile",
     "certificate-file",
     "federated-token-file",
     "audience",
