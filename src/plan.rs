@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use builds::{about_the_builds, before, is_live, nothing_to_roll_back};
+use builds::{about_the_builds, before, is_live, nothing_to_roll_back, unmarked_image};
 
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
@@ -223,6 +223,8 @@ fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
     }
     let serves = &facts.production.build;
     match unfinished(facts) {
+        // That there is no mark tells nothing where there cannot be one.
+        None if unmarked_image(facts).is_some() => None,
         None => Some(format!("no earlier run left anything unfinished; production serves {serves}")),
         Some(left) if !order.concerns(&left) => {
             Some(format!("another run will finish what it began: {left}"))

@@ -77,14 +77,24 @@ impl AzureError {
             Self::Call { doing, source } if doing.contains("metadata document") && source.refusal().is_some() => {
                 vec!["check resource-manager-url: no resource manager answers there".to_owned()]
             }
-            Self::Call { source: SendError::NotSent { .. }, .. } => vec![
-                "no connection could be made: check the address, the network and HTTPS_PROXY"
-                    .to_owned(),
-            ],
+            Self::Call { source: SendError::NotSent { reason }, .. } => vec![no_connection(reason).to_owned()],
             Self::ProfileRefused { refusal, .. } => profile_help(refusal),
             Self::Call { .. } => self.refusal().map(refusal_help).unwrap_or_default(),
             Self::Shape { .. } => vec!["check resource-manager-url: something else answers there".to_owned()],
         }
+    }
+}
+
+/// What to do where no connection was made, by the words of hyper and its connectors.
+fn no_connection(reason: &str) -> &'static str {
+    if reason.contains("tunnel") {
+        "the proxy made no connection: check HTTPS_PROXY or AGENT_PROXYURL and what the proxy lets through, or name the server in NO_PROXY"
+    } else if reason.contains("dns error") {
+        "the server's name cannot be found: check the address, environment and resource-manager-url, and this machine's name service"
+    } else if reason.contains("refused") {
+        "nothing accepts connections there: check the address and the firewalls in between"
+    } else {
+        "no connection could be made: check the address, the network and HTTPS_PROXY"
     }
 }
 

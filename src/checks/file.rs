@@ -22,6 +22,9 @@ const HIGHEST_RATE: u32 = 100;
 /// The end of a watch waits this long for the answers still under way.
 const LONGEST_WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A file longer than this is refused; who reads one need not read on.
+pub const LONGEST_FILE: usize = tree::LONGEST_TEXT;
+
 /// What `slotway.yml` says.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use crate::host::{Grade, Host, OUTPUTS, Outputs, azure_pipelines, github};
+use crate::host::{Grade, Host, OUTPUTS, Order, Outputs, azure_pipelines, github};
 use crate::release::journal::{Conclusion, Entry, SlotView};
 use crate::report::{self, next::Next};
 
@@ -56,7 +56,7 @@ impl Context {
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
         if let Err(error) = made.and_then(|()| std::fs::write(&path, text)) {
             let words = format!("could not write {}: {error}", path.display());
-            self.terminal.say(&[format!("warning: {}", crate::text::line(&words))]);
+            self.terminal.say(&[format!("warning: {words}")]);
             self.terminal.annotate(Grade::Warning, "report", &words);
             return None;
         }
@@ -72,11 +72,15 @@ impl Context {
             Host::GitHub => {
                 let Some(path) = self.process.get("GITHUB_OUTPUT") else { return };
                 if let Err(error) = github::append_values(Path::new(path), outputs) {
-                    self.terminal.annotate(Grade::Warning, "outputs", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "outputs",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             Host::AzurePipelines => {
-                let lines: Vec<String> = outputs
+                let orders: Vec<Order> = outputs
                     .iter()
                     .map(|(name, value)| {
                         let name = azure_pipelines::output_name(name);
@@ -84,7 +88,7 @@ impl Context {
                         azure_pipelines::command("task.setvariable", &properties, value)
                     })
                     .collect();
-                self.terminal.say(&lines);
+                self.terminal.order(&orders);
             }
         }
     }
@@ -94,12 +98,16 @@ impl Context {
             (Host::GitHub, _) => {
                 let Some(path) = self.process.get("GITHUB_STEP_SUMMARY") else { return };
                 if let Err(error) = github::append(Path::new(path), summary) {
-                    self.terminal.annotate(Grade::Warning, "summary", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "summary",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             (Host::AzurePipelines, Some(file)) => {
-                let line = azure_pipelines::command("task.uploadsummary", &[], &file.to_string_lossy());
-                self.terminal.say(&[line]);
+                let order = azure_pipelines::command("task.uploadsummary", &[], &file.to_string_lossy());
+                self.terminal.order(&[order]);
             }
             _ => {}
         }
@@ -121,7 +129,7 @@ impl Context {
             ("publishRunAttachments", "true"),
             ("resultFiles", &files),
         ];
-        self.terminal.say(&[azure_pipelines::command("results.publish", &properties, "")]);
+        self.terminal.order(&[azure_pipelines::command("results.publish", &properties, "")]);
     }
 }
 

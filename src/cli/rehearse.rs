@@ -17,6 +17,7 @@ use crate::http::Network;
 use crate::inputs::{INPUTS, Needs, Raw, Source};
 use crate::plan::Verb;
 use crate::release::journal::Conclusion;
+use crate::scratch::Scratch;
 
 /// The example app, so that the binary rehearses wherever it lies.
 const STOREFRONT: [(&str, &str); 7] = [
@@ -31,7 +32,7 @@ const STOREFRONT: [(&str, &str); 7] = [
 
 /// Starts the emulator, runs the verb, and leaves nothing behind.
 pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new()?;
     let storefront = unpack_storefront(folder.path())?;
     let seed = match emulator::Seed::read(matches, &storefront) {
         Ok(seed) => seed,
@@ -45,8 +46,7 @@ pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bo
         keep(emulator.ready(), cancelled).await;
     }
     emulator.shutdown().await;
-    // An error here would be about a folder that the system clears anyway.
-    let _ = folder.close();
+    drop(folder);
     result
 }
 

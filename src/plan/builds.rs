@@ -22,8 +22,17 @@ pub(super) fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts
         Verb::Swap => about_swapping(order, facts, staging),
         Verb::Rollback => about_rolling_back(order, facts, staging),
         // The release looks before it goes anywhere; what it cannot do is said there.
-        Verb::Settle => Vec::new(),
+        Verb::Settle => unmarked_image(facts).map(|image| Refusal::NoMarks { image }).into_iter().collect(),
     }
+}
+
+/// An image whose earlier runs cannot be settled: no mark lies beside an image.
+pub(super) fn unmarked_image(facts: &Facts) -> Option<ReleaseId> {
+    let builds = [Some(&facts.production), facts.staging.as_ref()].into_iter().flatten();
+    builds.map(|slot| &slot.build).find_map(|build| match build {
+        Build::Image(image) => Some(image.clone()),
+        _ => None,
+    })
 }
 
 /// The other slot holds the way back from a release that nobody proved. Whoever was told

@@ -125,6 +125,14 @@ pub enum Refusal {
         /// The image.
         image: ReleaseId,
     },
+    /// Earlier runs are settled by their marks, and there is no place for one beside an image.
+    #[error(
+        "a slot runs the image {image}, beside which no run can leave a mark: what an earlier one left cannot be told"
+    )]
+    NoMarks {
+        /// The image.
+        image: ReleaseId,
+    },
     /// A start command was given for an app that is not started by one.
     #[error("{slot} runs code on Windows, which has no startup command")]
     NoStartupCommand {
@@ -193,6 +201,9 @@ impl Refusal {
             }
             Self::SameImage { .. } => {
                 "give every build a tag of its own, or name it by its digest (registry/app@sha256:…)"
+            }
+            Self::NoMarks { .. } => {
+                "look at both slots with slotway status and slotway check; slotway rollback with previous-build goes back"
             }
             Self::NoStartupCommand { .. } => {
                 "leave startup-command out; web.config says how IIS starts the app"

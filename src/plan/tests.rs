@@ -279,3 +279,12 @@ fn a_startup_command_is_a_step_only_where_it_changes_something() {
     facts.staging.as_mut().expect("there is one").startup_command = "node server.js".to_owned();
     assert_eq!(steps(&facts)[0], "deploy the package to staging");
 }
+
+#[test]
+fn what_an_earlier_run_left_beside_an_image_is_not_called_nothing() {
+    let refused = refusals(plan(&order(Verb::Settle, None), &containers("app:2", "app:1")));
+    assert!(
+        matches!(&refused[..], [Refusal::NoMarks { image: found }] if *found == image("app:2")),
+        "{refused:?}"
+    );
+}

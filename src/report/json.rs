@@ -8,6 +8,7 @@ use super::next::Next;
 use crate::checks::watch::{PhaseReport, WatchReport};
 use crate::release::journal::{Conclusion, Entry, Event, SlotView};
 use crate::release::machine::Outcome;
+use crate::text::is_hidden;
 
 /// The report as a JSON object.
 pub fn report(entries: &[Entry], exit_code: u8, next: Option<&Next>) -> Value {
@@ -33,10 +34,20 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&Next>) -> Value {
 }
 
 /// The document as text. Nothing in it is a command for a pipeline's runner, and every
-/// JSON reader gets the very words back: what would begin a command is written with
-/// escapes, which can only stand inside of strings.
+/// JSON reader gets the very words back: what would begin a command, or could hide one, is
+/// written with escapes, which can only stand inside of strings.
 pub fn text(document: &Value) -> String {
-    format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a")
+    let plain = format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a");
+    let mut out = String::with_capacity(plain.len());
+    for character in plain.chars() {
+        if character != '\n' && is_hidden(character) {
+            let mut units = [0; 2];
+            out.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn side(before: Option<&SlotView>, after: Option<&str>) -> Value {
@@ -138,10 +149,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r]*") {
+        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r\u{ad}\u{200d}\u{e0001}]*") {
             let document = json!({ "cause": format!("x{words}##vso[task.setvariable]::error::") });
             let shown = text(&document);
             prop_assert!(!shown.contains("##") && !shown.contains("::"));
+            prop_assert!(!shown.chars().any(|character| character != '\n' && is_hidden(character)));
             let read: Value = serde_json::from_str(&shown).expect("it is JSON");
             prop_assert_eq!(read, document);
         }

@@ -187,6 +187,14 @@ fn a_reference_that_production_serves_already_is_refused_untouched() {
 }
 
 #[test]
+fn settle_says_that_it_cannot_tell_what_an_earlier_run_left_beside_an_image() {
+    let (service, _packages) = shop("", ONE.replace(":1", ":0").as_str());
+    let finished = service.run("settle", &[]);
+    assert_eq!((finished.code, service.swaps()), (3, 0), "{}", finished.stderr);
+    assert!(cause(&finished).contains("cannot be told"), "{}", cause(&finished));
+}
+
+#[test]
 fn a_slot_that_has_the_image_already_is_restarted_so_that_it_is_pulled_anew() {
     let (service, _packages) = shop("", TWO);
     let finished = service.run("deploy", &["--images", TWO]);

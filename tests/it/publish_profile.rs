@@ -173,6 +173,7 @@ fn every_other_verb_says_what_a_profile_cannot_do() {
         ("release", vec!["--package", package.as_str()]),
         ("swap", vec!["--release-id", "x"]),
         ("rollback", vec![]),
+        ("settle", vec![]),
         ("plan", vec![]),
         ("status", vec![]),
     ] {
@@ -225,8 +226,8 @@ fn a_profile_that_is_not_let_in_gets_advice() {
 fn on_github_every_form_of_the_password_is_masked() {
     let service = Service::start("");
     let profile = profile(&service, STAGING);
-    let finished = {
-        let mut command = service.place.slotway(&["run"]);
+    let step = |arguments: &[&str]| {
+        let mut command = service.place.slotway(arguments);
         let ca_file = service.get("ca_file");
         for (name, value) in [
             ("GITHUB_ACTIONS", "true"),
@@ -239,7 +240,10 @@ fn on_github_every_form_of_the_password_is_masked() {
         }
         Finished::from(command.output().expect("the binary runs"))
     };
+    let finished = step(&["run"]);
     assert_eq!(finished.code, 0, "{}\n{}", finished.stdout, finished.stderr);
+    let post = step(&["run", "--settle"]);
+    assert_eq!((post.code, post.stderr.as_str()), (0, ""), "nothing is left to settle: {}", post.stdout);
     assert!(
         finished.stdout.contains(&format!("::add-mask::{}\n", password(&profile))),
         "the password is masked"

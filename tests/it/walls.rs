@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name. What is not listed may name no other room.
 const MAY_NAME: [(&str, &[&str]); 15] = [
-    ("artifact", &["names"]),
+    ("artifact", &["names", "scratch"]),
     ("azure", &["http", "names", "secret"]),
     ("checks", &["http", "names", "secret", "text"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
         "cli",
         &[
             "artifact", "azure", "checks", "emulator", "error", "facts", "host", "http", "inputs", "names",
-            "plan", "release", "report", "secret", "source", "text",
+            "plan", "release", "report", "scratch", "secret", "source", "text",
         ],
     ),
     ("main", &["cli"]),
@@ -39,6 +39,17 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
+}
+
+/// The sources of the product, by their paths below `src`, without comments and tests.
+pub(crate) fn product_sources() -> Vec<(String, String)> {
+    let sources = rooms().into_iter().filter(|(_, path, _)| !is_test(path));
+    sources
+        .map(|(_, path, code)| {
+            let product = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+            (path.to_string_lossy().replace('\\', "/"), product)
+        })
+        .collect()
 }
 
 /// Every source with its room and its lines without comments.
