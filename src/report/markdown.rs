@@ -329,7 +329,7 @@ mod tests {
         assert!(summary.contains("**Cause:** it failed"));
         let failed = summary.find("| check 9999 | ❌ fail").expect("the check that failed");
         assert!(failed < summary.find("| check 0 |").expect("one that passed"));
-        assert!(summary.contains("4901 more") || summary.ends_with("the report has the rest.*\n"));
+        assert!(summary.contains("| … | 4901 more |"), "rows are left out and counted");
     }
 
     #[test]
