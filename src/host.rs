@@ -10,7 +10,12 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+pub mod history;
+pub mod origin;
+mod outputs;
 pub mod screen;
+
+pub use outputs::OUTPUTS;
 
 /// The environment, read once by the composition root.
 pub type Environment = BTreeMap<String, String>;
@@ -76,6 +81,29 @@ impl Host {
             // Names have no hyphens there: `app-name` is `appName` (azure-pipelines §2.1, §4).
             Self::AzurePipelines => Some(format!("INPUT_{}", input.replace('-', "").to_ascii_uppercase())),
         }
+    }
+
+    /// An input's name as it stands in this host's pipeline files.
+    pub fn spelling(self, input: &str) -> String {
+        match self {
+            Self::Terminal | Self::GitHub => input.to_owned(),
+            Self::AzurePipelines => azure_pipelines::output_name(input),
+        }
+    }
+
+    /// Which run of which pipeline this is, the same in a step and in its post hook
+    /// (github-actions §4, azure-pipelines §6).
+    pub fn run(self, environment: &Environment) -> Option<String> {
+        let names: &[&str] = match self {
+            Self::Terminal => return None,
+            Self::GitHub => &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"],
+            Self::AzurePipelines => {
+                &["SYSTEM_TEAMPROJECT", "BUILD_BUILDID", "SYSTEM_JOBID", "SYSTEM_JOBATTEMPT"]
+            }
+        };
+        let values = names.iter().filter_map(|name| environment.get(*name));
+        let values: Vec<&str> = values.map(String::as_str).collect();
+        Some(values.join("/")).filter(|run| !run.is_empty())
     }
 
     /// A folder for files that later steps may read, gone with the job.

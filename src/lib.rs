@@ -21,4 +21,5 @@ pub mod release;
 pub mod report;
 pub mod scratch;
 pub mod secret;
+pub mod source;
 pub mod text;

@@ -4,12 +4,18 @@
 
 use serde::Serialize;
 
+use builds::{about_the_builds, before, is_live, nothing_to_roll_back, unmarked_image};
+
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
+mod builds;
+pub mod movement;
 mod refusal;
+mod unfinished;
 
 pub use refusal::Refusal;
+pub use unfinished::{Unfinished, unfinished};
 
 /// The verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +29,8 @@ pub enum Verb {
     Swap,
     /// Bring back the version before.
     Rollback,
+    /// Finish what an earlier run left.
+    Settle,
 }
 
 impl Verb {
@@ -33,6 +41,7 @@ impl Verb {
             Self::Deploy => "deploy",
             Self::Swap => "swap",
             Self::Rollback => "rollback",
+            Self::Settle => "settle",
         }
     }
 }
@@ -51,17 +60,41 @@ pub enum Start {
     RollBack,
 }
 
+/// What goes to staging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ships {
+    /// A package, by way of Kudu.
+    Package,
+    /// An image, by way of the slot's configuration.
+    Image(ReleaseId),
+    /// Nothing, or nobody has said it: only a look is wanted.
+    Unsaid,
+}
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// The verb.
     pub verb: Verb,
+    /// What goes to staging.
+    pub ships: Ships,
+    /// The start command that staging is to have.
+    pub startup_command: Option<String>,
     /// The slot to go through.
     pub staging: SlotName,
     /// The build to swap in, or to take back.
     pub release: Option<ReleaseId>,
     /// The build that production is expected to serve, or to get back.
     pub previous: Option<ReleaseId>,
+    /// Settle only what this pipeline run left; whatever there is, where none is given.
+    pub only_of: Option<String>,
+}
+
+impl Order {
+    /// Whether what an earlier run left is this order's affair.
+    pub fn concerns(&self, left: &Unfinished) -> bool {
+        self.verb != Verb::Settle || self.only_of.is_none() || self.only_of == left.mark().by
+    }
 }
 
 /// One step, in the words of a reader.
@@ -103,7 +136,7 @@ pub enum Decision {
 
 /// Plans.
 pub fn plan(order: &Order, facts: &Facts) -> Decision {
-    if let Some(reason) = nothing_to_roll_back(order, facts) {
+    if let Some(reason) = nothing_to_roll_back(order, facts).or_else(|| nothing_to_settle(order, facts)) {
         return Decision::Nothing(reason);
     }
     let mut refusals = about_the_app(order, facts);
@@ -183,107 +216,38 @@ fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Ref
     refusals
 }
 
-fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    match order.verb {
-        Verb::Release | Verb::Deploy => match &staging.build {
-            Build::Image(image) => {
-                vec![Refusal::IsContainer { slot: staging.slot.clone(), image: image.clone() }]
-            }
-            Build::Unreadable(why) => {
-                vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
-            }
-            Build::Deployment(_) | Build::Nothing => Vec::new(),
-        },
-        Verb::Swap => about_swapping(order, facts, staging),
-        Verb::Rollback => about_rolling_back(order, facts, staging),
-    }
-}
-
-fn about_swapping(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    if is_live(order, facts) {
-        return Vec::new();
-    }
-    let mut refusals = Vec::new();
-    match (&staging.build, &order.release) {
-        (Build::Unreadable(why), _) => {
-            refusals.push(Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() });
-        }
-        (Build::Deployment(serves), Some(wanted)) if serves != wanted => {
-            refusals.push(Refusal::StagingMovedOn { serves: serves.to_string(), wanted: wanted.clone() });
-        }
-        (Build::Deployment(_), _) => {}
-        (other, _) => refusals.push(Refusal::NothingToSwap { why: other.to_string() }),
-    }
-    if let Some(expected) = &order.previous
-        && facts.production.build.release_id() != Some(expected)
-    {
-        refusals.push(Refusal::ProductionMovedOn {
-            serves: facts.production.build.to_string(),
-            expected: expected.to_string(),
-        });
-    }
-    refusals
-}
-
-fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    let Some(release) = order.release.clone().or_else(|| facts.production.build.release_id().cloned()) else {
-        return vec![Refusal::NothingToSwap { why: facts.production.build.to_string() }];
-    };
-    match (wanted_before(order, facts), &staging.build) {
-        (None, _) => vec![Refusal::ReleaseUnknown],
-        (_, Build::Nothing) => vec![Refusal::NothingToSwap { why: Build::Nothing.to_string() }],
-        (_, Build::Unreadable(why)) => {
-            vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
-        }
-        (Some(wanted), serves) if !serves.to_string().eq_ignore_ascii_case(&wanted) => {
-            vec![Refusal::PreviousIsGone { release, wanted, serves: serves.to_string() }]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The build to go back to from a release that is live. Whatever lies in the other
-/// slot is not taken for it: it may be anybody's.
-fn before(order: &Order, facts: &Facts) -> Build {
-    let id = wanted_before(order, facts).and_then(|id| ReleaseId::new(id).ok());
-    let unknown = || Build::Unreadable("nothing tells which build was before".to_owned());
-    id.map_or_else(unknown, Build::Deployment)
-}
-
-/// The build that a rollback should bring back, where anybody has said it.
-fn wanted_before(order: &Order, facts: &Facts) -> Option<String> {
-    let noted = || facts.production.note.as_ref().and_then(|note| note.previous.clone());
-    order.previous.as_ref().map(ToString::to_string).or_else(noted)
-}
-
-/// Whether production serves the release that is to be swapped in: an earlier run did it.
-fn is_live(order: &Order, facts: &Facts) -> bool {
-    order.release.is_some() && facts.production.build.release_id() == order.release.as_ref()
-}
-
-fn nothing_to_roll_back(order: &Order, facts: &Facts) -> Option<String> {
-    if order.verb != Verb::Rollback {
+/// Also an earlier swap that never came: its limit has been waited for.
+fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
+    if order.verb != Verb::Settle {
         return None;
     }
-    let release = order.release.as_ref()?;
-    if matches!(facts.production.build, Build::Unreadable(_)) || is_live(order, facts) {
-        return None;
+    let serves = &facts.production.build;
+    match unfinished(facts) {
+        // That there is no mark tells nothing where there cannot be one.
+        None if unmarked_image(facts).is_some() => None,
+        None => Some(format!("no earlier run left anything unfinished; production serves {serves}")),
+        Some(left) if !order.concerns(&left) => {
+            Some(format!("another run will finish what it began: {left}"))
+        }
+        Some(left @ Unfinished::SwapSent { .. }) => {
+            Some(format!("{left}, and its time is over: it did not happen, production serves {serves}"))
+        }
+        Some(_) => None,
     }
-    Some(format!(
-        "production serves {}, not {release}: there is nothing to roll back",
-        facts.production.build
-    ))
 }
 
 fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
+    let settled = if order.verb == Verb::Settle { unfinished(facts) } else { None };
     let live = order.verb == Verb::Swap && is_live(order, facts);
     let start = match order.verb {
         Verb::Release | Verb::Deploy => Start::Deploy,
         Verb::Swap if live => Start::CheckProduction,
         Verb::Swap => Start::CheckStaging,
-        Verb::Rollback => Start::RollBack,
+        Verb::Settle if matches!(settled, Some(Unfinished::Unproven { .. })) => Start::CheckProduction,
+        Verb::Rollback | Verb::Settle => Start::RollBack,
     };
-    let going_back = live || order.verb == Verb::Rollback;
+    let taken_back = matches!(settled, Some(Unfinished::RollbackUnproven { .. }));
+    let going_back = (live || matches!(order.verb, Verb::Rollback | Verb::Settle)) && !taken_back;
     let serving = |side: &SlotFacts| side.build.release_id().cloned();
     Plan {
         start,
@@ -292,23 +256,32 @@ fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
             Verb::Release | Verb::Deploy => None,
             Verb::Swap if !live => serving(staging),
             Verb::Swap | Verb::Rollback => serving(&facts.production),
+            Verb::Settle => settled.map(|left| left.release().clone()),
         },
         old: if going_back { before(order, facts) } else { facts.production.build.clone() },
         steps: steps(start, order, staging),
-        warnings: warnings(facts),
+        warnings: warnings(order, facts),
     }
 }
 
 fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     let slot = &staging.slot;
     let step = |what: String, changes: &'static str| Step { what, changes };
-    let deploy = step(format!("deploy the package to {slot}"), "staging");
+    let deploy = match &order.ships {
+        Ships::Image(image) => step(format!("set the image of {slot} to {image}"), "staging"),
+        Ships::Package | Ships::Unsaid => step(format!("deploy the package to {slot}"), "staging"),
+    };
     let check = step(format!("check {slot} on every instance"), "nothing");
     let swap = step(format!("swap {slot} with production, once"), "staging and production");
     let prove = step("check production; roll back by itself if it fails".to_owned(), "both, if it fails");
     match start {
-        Start::Deploy if order.verb == Verb::Deploy => vec![deploy, check],
-        Start::Deploy => vec![deploy, check, swap, prove],
+        Start::Deploy => {
+            let configure =
+                order.startup_command.as_ref().filter(|wanted| **wanted != staging.startup_command);
+            let first = configure.map(|_| step(format!("set the startup command of {slot}"), "staging"));
+            let then = if order.verb == Verb::Deploy { vec![] } else { vec![swap, prove] };
+            first.into_iter().chain([deploy, check]).chain(then).collect()
+        }
         Start::CheckStaging => vec![check, swap, prove],
         Start::CheckProduction => vec![prove],
         Start::RollBack => vec![
@@ -319,8 +292,15 @@ fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     }
 }
 
-fn warnings(facts: &Facts) -> Vec<String> {
+fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Ships::Image(image) = &order.ships
+        && image.is_moving()
+    {
+        warnings.push(format!(
+            "{image} has no tag of its own: when it is pushed again, a restart runs another build under the same name"
+        ));
+    }
     if let Build::Unreadable(why) = &facts.production.build {
         warnings.push(format!("which build production serves could not be read: {why}"));
     }

@@ -43,6 +43,36 @@ pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(line).collect()
 }
 
+/// One line of at most so many characters, to be kept and compared: white space becomes one
+/// space, control and hidden characters are gone. Its words stay as they are, commands too:
+/// it passes [`line`] when it is shown.
+pub fn short(text: &str, longest: usize) -> String {
+    let mut out = String::new();
+    let (mut count, mut space) = (0, false);
+    for character in text.chars() {
+        if character.is_whitespace() || character.is_control() {
+            space = count > 0;
+            continue;
+        }
+        if is_hidden(character) {
+            continue;
+        }
+        let needed = 1 + usize::from(space);
+        if count + needed > longest {
+            let end = out.char_indices().nth(longest.saturating_sub(1)).map_or(out.len(), |(at, _)| at);
+            out.truncate(end);
+            out.push('…');
+            return out;
+        }
+        if std::mem::take(&mut space) {
+            out.push(' ');
+        }
+        out.push(character);
+        count += needed;
+    }
+    out
+}
+
 /// Adds a character, with a space before it where the two before it and it would
 /// begin a command: `##[`, `##v`, `::`.
 fn push_unless_command(out: &mut String, character: char) {
@@ -147,7 +177,24 @@ mod tests {
         lower.contains("##vso[") || lower.contains("##[") || lower.contains("::")
     }
 
+    #[test]
+    fn a_short_line_keeps_its_words_and_its_length() {
+        assert_eq!(short("a\r\n\tb\u{202e}c\u{0}", 10), "a bc");
+        assert_eq!(short("##vso[x] ::y::", 20), "##vso[x] ::y::");
+        assert_eq!(short("0123456789", 10), "0123456789");
+        assert_eq!(short("0123456789a", 10), "012345678…");
+        assert_eq!(short("12345 7", 6), "12345…");
+    }
+
     proptest! {
+        #[test]
+        fn a_short_line_is_short_and_clean(text in ".{0,60}", longest in 1_usize..40) {
+            let line = short(&text, longest);
+            prop_assert!(line.chars().count() <= longest);
+            prop_assert!(!line.chars().any(char::is_control));
+            prop_assert!(!line.starts_with(' ') && !line.contains("  "));
+        }
+
         #[test]
         fn nothing_that_is_let_through_is_a_command(text in ".*") {
             let shown = line(&text);

@@ -4,21 +4,25 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
+use crate::azure::credential::Hears;
+use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
-use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
 use crate::report::json;
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
+
+/// Shorter ones would be found in values that have nothing to do with them.
+const SHORTEST_SECRET: usize = 6;
 
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub(super) struct Context {
     pub(super) network: Network,
     pub(super) output: Output,
     pub(super) host: Host,
-    pub(super) terminal: Screen,
+    pub(super) terminal: Arc<Screen>,
     pub(super) cancelled: watch::Receiver<bool>,
     /// The environment of `run:` checks: this process's, without secrets.
     pub(super) environment: Vec<(String, String)>,
@@ -47,6 +51,8 @@ pub(super) struct Context {
     said: Mutex<bool>,
     /// Where files for later steps go, if the host has such a place.
     pub(super) files: Option<PathBuf>,
+    /// The pipeline run whose leavings alone are settled; everybody's where none is named.
+    pub(super) only_of: Option<String>,
     /// This process's whole environment, for the host's own variables.
     pub(super) process: Environment,
 }
@@ -111,12 +117,13 @@ impl Context {
             host,
             network: Network::default(),
             output,
-            terminal: Screen::new(host, out, watched, cannot_write),
+            terminal: Arc::new(Screen::new(host, out, watched, cannot_write)),
             cancelled,
-            environment: environment_for_checks(&environment),
+            environment: environment_for_checks(&environment, &raw),
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
+            only_of: None,
             process: environment,
             variables: inputs::Environment::default(),
             raw,
@@ -124,6 +131,38 @@ impl Context {
         };
         context.mask_secrets();
         context
+    }
+
+    /// For a simulation: no process, no network, and what is shown goes to a writer.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        raw: Raw,
+        config: &str,
+        network: Network,
+        out: Box<dyn Write + Send>,
+        cancelled: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let config = file::read(config, "slotway.yml", &[])
+            .map_err(|problems| problem("config", format!("{problems:?}")))?;
+        let host = Host::Terminal;
+        let context = Self {
+            host,
+            network,
+            output: Output::Text,
+            terminal: Arc::new(Screen::new(host, out, false, cannot_write)),
+            cancelled,
+            environment: Vec::new(),
+            url: None,
+            said: Mutex::new(false),
+            files: None,
+            only_of: None,
+            process: Environment::new(),
+            variables: inputs::Environment::default(),
+            raw,
+            config,
+        };
+        context.mask_secrets();
+        Ok(context)
     }
 
     /// The checked inputs.
@@ -136,6 +175,15 @@ impl Context {
         Ok(inputs)
     }
 
+    /// The checked inputs of a step that signs in with a publish profile.
+    pub(super) fn profile(&self, verb: &str) -> Result<Option<ProfileInputs>, Error> {
+        // Nobody signs in to check a bare URL.
+        if self.url.is_some() {
+            return Ok(None);
+        }
+        inputs::profile(&self.raw, &self.variables, verb).map_err(Error::Inputs)
+    }
+
     /// Signs in and finds the app's place.
     pub(super) async fn connect(
         &self,
@@ -144,7 +192,8 @@ impl Context {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
         let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?
-            .because(&connection.sign_in_reason);
+            .because(&connection.sign_in_reason)
+            .announcing(self.masking());
         let azure = ResourceManager::new(http, endpoints, credential.into());
         let subscription = connection.subscription.clone();
         let group = match &connection.group {
@@ -154,11 +203,22 @@ impl Context {
         Ok((azure, SitePath { subscription, group, site: connection.site.clone() }))
     }
 
+    /// Masks what it hears of, before it can be printed.
+    fn masking(&self) -> Hears {
+        let (host, terminal) = (self.host, Arc::clone(&self.terminal));
+        Arc::new(move |secret| terminal.order(&host.masks(secret.reveal())))
+    }
+
     /// Secrets are kept out of everything that follows, before anything follows.
     fn mask_secrets(&self) {
         let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
         for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
             self.terminal.order(&self.host.masks(secret));
+        }
+        let login = self.raw.get("creds").map(inputs::secrets_of_login).unwrap_or_default();
+        let profile = PublishProfile::secrets(self.raw.get("publish-profile").unwrap_or_default());
+        for secret in login.iter().chain(&profile) {
+            self.terminal.order(&self.host.masks(secret.reveal()));
         }
     }
 
@@ -178,8 +238,10 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
-        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        // Not every problem is bound to an input: some name a file or a variable.
+        let spelling = |name: &str| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name));
+        let title = if verb == "run" { "slotway".to_owned() } else { format!("slotway {verb}") };
+        self.terminal.annotate(Grade::Error, &title, &error.annotation(spelling));
         if !said {
             self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
         }
@@ -237,7 +299,10 @@ fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
         .map(|input| Problem {
             input: input.name.to_owned(),
             message: "was given as a flag; a secret is never taken from a flag".to_owned(),
-            help: format!("set {}, or give --client-secret-file", input.variable()),
+            help: match input.name {
+                "client-secret" => format!("set {}, or give --client-secret-file", input.variable()),
+                _ => format!("set {}", input.variable()),
+            },
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
@@ -358,8 +423,15 @@ fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Optio
     Ok(certificates)
 }
 
-/// Everything but what looks like a secret: a check needs its tools, not our keys.
-fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
+/// Everything but what looks like a secret, or holds one that was given to us: a check needs
+/// its tools, not our keys.
+fn environment_for_checks(environment: &Environment, raw: &Raw) -> Vec<(String, String)> {
+    let secrets: Vec<&str> = INPUTS
+        .iter()
+        .filter(|input| input.kind == Kind::Secret)
+        .filter_map(|input| raw.get(input.name))
+        .filter(|secret| secret.len() >= SHORTEST_SECRET)
+        .collect();
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
         [
@@ -376,12 +448,22 @@ fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
             "INPUT_",
             "ENDPOINT_AUTH",
             "CREDS",
+            "PUBLISH_PROFILE",
             "PRINCIPALKEY",
+            "PASSPHRASE",
+            "PRIVATE",
+            "APIKEY",
+            "COOKIE",
+            // A managed identity's, an agent's for secure files, and what tasks keep.
+            "IDENTITY_HEADER",
+            "SECUREFILE_",
+            "VSTS_TASKVARIABLE_",
         ]
         .iter()
         .any(|part| name.contains(part))
     };
-    let kept = environment.iter().filter(|(name, _)| !is_secret(name));
+    let holds_one = |value: &str| secrets.iter().any(|secret| value.contains(secret));
+    let kept = environment.iter().filter(|(name, value)| !is_secret(name) && !holds_one(value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -131,7 +131,8 @@ fn read_scenario(path: &Path) -> Result<Scenario, Error> {
     })?;
     scenario.relative_to(path.parent().unwrap_or_else(|| Path::new(".")));
     let release = scenario.release.iter().flat_map(|seed| seed.config.iter().chain([&seed.package]));
-    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release);
+    let images = scenario.images.values().map(|image| &image.package);
+    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release).chain(images);
     let missing = named.into_iter().find(|path| !path.exists()).cloned();
     match missing {
         Some(path) => Err(problem("scenario", format!("it names {}, which is not there", path.display()))),

@@ -116,10 +116,11 @@ async fn prepare(
     raw.offer("release-id", release.as_str(), Source::Rehearsal);
     // It is in the slot now.
     raw.withdraw("package");
+    raw.withdraw("images");
     Ok(())
 }
 
-fn offer_connection(raw: &mut Raw, ready: &Ready) {
+pub(super) fn offer_connection(raw: &mut Raw, ready: &Ready) {
     let mut offer = |name, value: &str| raw.offer(name, value, Source::Rehearsal);
     offer("environment", "AzureStack");
     offer("resource-manager-url", &ready.resource_manager);
@@ -137,12 +138,14 @@ fn offer_connection(raw: &mut Raw, ready: &Ready) {
 fn offer_release(raw: &mut Raw, release: Option<(PathBuf, Option<PathBuf>)>, storefront: &Path) {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     if let Some((package, config)) = release {
-        raw.offer("package", text(&package), Source::Rehearsal);
+        if raw.get("images").is_none() {
+            raw.offer("package", text(&package), Source::Rehearsal);
+        }
         if let Some(config) = config {
             raw.offer("config", text(&config), Source::Rehearsal);
         }
     }
-    if raw.get("package").is_none() {
+    if raw.get("package").is_none() && raw.get("images").is_none() {
         raw.offer("package", text(&storefront.join("v2")), Source::Rehearsal);
         raw.offer("config", text(&storefront.join("slotway.yml")), Source::Rehearsal);
     }

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -255,7 +254,7 @@ impl Cloud {
         self: &Arc<Self>,
         service: &Service,
         marks: &Arc<Marks>,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Dropped> {
         let path = Path::new(request.uri().path());
         let slot = match service {
@@ -272,37 +271,49 @@ impl Cloud {
             path: &path.regular(),
         };
         let fault = self.faults.strike(approach, |milestone| self.reached(milestone));
-        let result = match &fault {
-            None => Ok(self.route(service, path, request).await),
-            Some(kind) => {
-                tracing::debug!(fault = kind.name(), %method, path = approach.path, "fault applied");
-                // One request, two possible ends: the service's work or being thrown away.
-                let shelf = Mutex::new(Some(request));
-                let take = || shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let act = async {
-                    match take() {
-                        Some(request) => self.route(service, path, request).await,
-                        None => wire::empty(StatusCode::INTERNAL_SERVER_ERROR),
-                    }
-                };
-                let pass = async {
-                    if let Some(request) = take() {
-                        wire::discard(request.into_body()).await;
-                    }
-                };
-                misbehave::carry_out(kind, marks, act, pass).await
-            }
-        };
+        let result = self.treat(service, marks, path, request, fault.as_ref()).await;
         let status = result.as_ref().ok().map(|response| response.status().as_u16());
         self.requests.end(number, status, fault.as_ref().map(super::fault::Kind::name));
         result
+    }
+
+    /// Answers a request well, or badly in the way that is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Dropped`] when the connection is to end instead.
+    pub async fn treat(
+        self: &Arc<Self>,
+        service: &Service,
+        marks: &Arc<Marks>,
+        path: Path,
+        request: Request<Body>,
+        fault: Option<&super::fault::Kind>,
+    ) -> Result<Response<Body>, Dropped> {
+        let Some(kind) = fault else { return Ok(self.route(service, path, request).await) };
+        tracing::debug!(fault = kind.name(), method = %request.method(), path = path.regular(), "fault applied");
+        // One request, two possible ends: the service's work or being thrown away.
+        let shelf = Mutex::new(Some(request));
+        let take = || shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let act = async {
+            match take() {
+                Some(request) => self.route(service, path, request).await,
+                None => wire::empty(StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        };
+        let pass = async {
+            if let Some(request) = take() {
+                wire::discard(request.into_body()).await;
+            }
+        };
+        misbehave::carry_out(kind, marks, act, pass).await
     }
 
     async fn route(
         self: &Arc<Self>,
         service: &Service,
         path: Path,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match service {
             Service::App(slot) => front::serve(self.shared.clone(), slot.clone(), request).await,
@@ -332,7 +343,7 @@ impl Cloud {
 /// # Errors
 ///
 /// The answer to a body that cannot be read.
-pub async fn call(path: Path, request: Request<Incoming>) -> Result<Call, Response<Body>> {
+pub async fn call(path: Path, request: Request<Body>) -> Result<Call, Response<Body>> {
     let (head, body) = request.into_parts();
     let body = match wire::read(body, wire::BODY_LIMIT).await {
         Ok(body) => body,

@@ -4,11 +4,11 @@
 //! percent signs, letter case) and the few ways to build an answer. Must not know of
 //! any service.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::front::{Body, BodyError};
@@ -147,22 +147,32 @@ pub enum BodyFailure {
     Broken,
 }
 
+/// A request of a connection, in the form that all services take.
+pub fn streamed(request: Request<Incoming>) -> Request<Body> {
+    request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed())
+}
+
 /// Reads a body into memory, up to a limit.
 ///
 /// # Errors
 ///
 /// [`BodyFailure`].
-pub async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyFailure> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFailure::TooLong),
-        Err(_) => Err(BodyFailure::Broken),
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BodyFailure> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| BodyFailure::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if read.len() + data.len() > limit {
+            return Err(BodyFailure::TooLong);
+        }
+        read.extend_from_slice(data);
     }
+    Ok(read.freeze())
 }
 
 /// Reads a body and throws it away, so that a client that is still sending can read its answer. Bounded:
 /// a longer one is left unread and its connection closed.
-pub async fn discard(mut body: Incoming) {
+pub async fn discard(mut body: Body) {
     let mut left = DISCARD_LIMIT;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
+use super::changes;
+use super::next::Next;
 use crate::checks::watch::{PhaseReport, WatchReport};
 use crate::release::journal::{Conclusion, Entry, Event, SlotView};
 use crate::release::machine::Outcome;
 use crate::text::is_hidden;
 
 /// The report as a JSON object.
-pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
+pub fn report(entries: &[Entry], exit_code: u8, next: Option<&Next>) -> Value {
     let conclusion = Conclusion::of(entries);
     json!({
         "version": 1,
@@ -19,9 +21,11 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
         "cause": conclusion.cause.as_ref().map(|(cause, _)| cause),
         "help": conclusion.cause.as_ref().map(|(_, help)| help),
         "further": conclusion.further,
-        "next": next,
+        "next": next.map(Next::line),
+        "next-on-host": next.and_then(|next| next.on_host.as_ref()),
         "production": side(conclusion.before.as_ref(), conclusion.production.as_deref()),
         "staging": side(conclusion.staging_before.as_ref(), conclusion.staging.as_deref()),
+        "changes": conclusion.changes.as_ref().map(changes::document),
         "duration-ms": millis(conclusion.elapsed),
         "checks": checks(entries),
         "watch": conclusion.watch.as_ref().map(watch),
@@ -114,9 +118,11 @@ fn name(event: &Event) -> &'static str {
         Event::SignedIn { .. } => "signed-in",
         Event::FactsRead { .. } => "facts-read",
         Event::Planned { .. } => "planned",
+        Event::Compared(_) => "compared",
         Event::Moved { .. } => "moved",
         Event::Waiting { .. } => "waiting",
         Event::PackageReady { .. } => "package-ready",
+        Event::Configured { .. } => "configured",
         Event::Uploaded { .. } => "uploaded",
         Event::Deployed { .. } => "deployed",
         Event::Ready { .. } => "ready",

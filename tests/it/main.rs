@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod configuration;
+mod containers;
 mod documents;
 mod failures;
 mod faults;
@@ -14,11 +15,15 @@ mod metadata;
 mod mutation;
 mod network;
 mod orders;
+mod pipelines;
+mod publish_profile;
 mod quiet;
 mod rehearse;
 mod server;
 mod service;
+mod settle;
 mod sign_in;
 mod signals;
+mod summary;
 mod trouble;
 mod walls;

@@ -12,6 +12,8 @@ use slotway::host::{Grade, Host, azure_pipelines, github};
 use slotway::names::SlotName;
 use slotway::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use slotway::release::machine::{Outcome, Serving};
+use slotway::report::next::Next;
+use slotway::source::{Changes, Commit, Commits, History, Source};
 use slotway::{report, text};
 
 use crate::host_rules;
@@ -124,8 +126,9 @@ pub(crate) fn entries(foreign: &str) -> Vec<Entry> {
     let mut journal = Journal::new(&|_| {});
     journal.add(Event::Started { verb: "release", site: words(), staging: slot.clone() });
     journal.add(Event::SignedIn { how: words() });
-    journal.add(Event::FactsRead { production: view.clone(), staging: Some(view) });
+    journal.add(Event::FactsRead { production: Some(view.clone()), staging: Some(view) });
     journal.add(Event::Planned { steps: vec![words(), words()], release: None });
+    journal.add(Event::Compared(Box::new(changes(foreign))));
     journal.add(Event::Waiting { what: words(), limit: Duration::from_secs(1) });
     journal.add(Event::PackageReady { package_type: words(), size_bytes: 1, files: None, sha256: words() });
     journal.add(Event::Ready { slot: slot.clone(), instances: vec![instance] });
@@ -139,14 +142,30 @@ pub(crate) fn entries(foreign: &str) -> Vec<Entry> {
     journal.into_entries()
 }
 
+/// Commits whose every text is somebody else's.
+fn changes(foreign: &str) -> Changes {
+    let words = || foreign.to_owned();
+    let source =
+        || Source { repository: words(), commit: words(), reference: Some(words()), run_url: Some(words()) };
+    let commit = || Commit { sha: words(), message: words(), author: words() };
+    let commits = || Commits { shown: vec![commit()], total: 2 };
+    let history = Some(History { added: commits(), removed: commits() });
+    Changes { from: Some(source()), to: source(), history, link: Some(words()) }
+}
+
+/// A next step in these words.
+fn next(foreign: &str) -> Next {
+    Next { words: foreign.to_owned(), command: None, on_host: Some(foreign.to_owned()) }
+}
+
 /// Every text that is made of a journal.
 fn rendered(foreign: &str) -> Vec<(&'static str, String)> {
     let entries = entries(foreign);
     let conclusion = Conclusion::of(&entries);
     let mut all = vec![
-        ("summary", report::markdown::summary(&entries, Some(foreign))),
-        ("report", report::json::text(&report::json::report(&entries, 5, Some(foreign)))),
-        ("conclusion", report::lines::conclusion(&conclusion, Some(foreign)).join("\n")),
+        ("summary", report::markdown::summary(&entries, Some(&next(foreign)))),
+        ("report", report::json::text(&report::json::report(&entries, 5, Some(&next(foreign))))),
+        ("conclusion", report::lines::conclusion(&conclusion, Some(&next(foreign))).join("\n")),
         ("test results", report::junit::report(&entries).expect("checks ran")),
     ];
     all.extend(entries.iter().map(|entry| ("log", report::lines::of(entry).join("\n"))));
@@ -294,7 +313,7 @@ proptest! {
 
     #[test]
     fn the_report_on_a_host_gives_every_word_back(foreign in hostile()) {
-        let document = report::json::report(&entries(&foreign), 5, Some(&foreign));
+        let document = report::json::report(&entries(&foreign), 5, Some(&next(&foreign)));
         let read: serde_json::Value = serde_json::from_str(&report::json::text(&document)).expect("JSON");
         prop_assert_eq!(&read["next"], &foreign);
         prop_assert_eq!(&read, &document);

@@ -124,6 +124,13 @@ fn allowed(role: Role, call: &Call) -> bool {
 /// 403 with the action that is missing (arm-app-service.md §2; the text is from general knowledge).
 fn forbidden(cloud: &Cloud, call: &Call) -> Failure {
     let lower = call.path.lower();
+    if let ["subscriptions", _, types @ ..] = lower.as_slice()
+        && !lower.contains(&"providers")
+    {
+        // The subscription itself and what it lists belong to another provider.
+        let types = [&["subscriptions"], types].concat().join("/");
+        return lacking(cloud, call, &format!("Microsoft.Resources/{types}/read"));
+    }
     let provider = lower.iter().position(|segment| segment.contains('.')).unwrap_or(0);
     // Every second segment behind the provider is a type; a verb without a name is one too.
     let types = lower.iter().skip(provider + 1).step_by(2).copied().collect::<Vec<_>>().join("/");
@@ -133,11 +140,15 @@ fn forbidden(cloud: &Cloud, call: &Call) -> Failure {
         Method::POST => "action",
         _ => "write",
     };
+    lacking(cloud, call, &format!("Microsoft.Web/{types}/{verb}"))
+}
+
+fn lacking(cloud: &Cloud, call: &Call, action: &str) -> Failure {
     let object = &cloud.directory.application.object_id;
     let client = &cloud.directory.application.client_id;
     let scope = call.path.rest(0);
     let message = format!(
-        "The client '{client}' with object id '{object}' does not have authorization to perform action 'Microsoft.Web/{types}/{verb}' over scope '/{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+        "The client '{client}' with object id '{object}' does not have authorization to perform action '{action}' over scope '/{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
     );
     Failure::gateway(403, "AuthorizationFailed", message)
 }

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::cloud::{self, Cloud, Role};
@@ -30,7 +29,7 @@ pub async fn answer(
     cloud: &Arc<Cloud>,
     slot: &SlotRef,
     path: Path,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let mut response = match admit(cloud, slot, &request) {
         Ok(()) => match route(cloud, slot, path, request).await {
@@ -61,7 +60,7 @@ fn pin(cloud: &Cloud, slot: &SlotRef, response: &mut Response<Body>) {
 }
 
 /// First whether Kudu is there at all, then who asks.
-fn admit(cloud: &Cloud, slot: &SlotRef, request: &Request<Incoming>) -> Result<(), Box<Response<Body>>> {
+fn admit(cloud: &Cloud, slot: &SlotRef, request: &Request<Body>) -> Result<(), Box<Response<Body>>> {
     let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     cloud.shared.read(|world| {
         world.check_scm(slot).map_err(|refusal| Box::new(refused(&refusal)))?;
@@ -105,7 +104,7 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     }
 }
 
-async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<Incoming>) -> Reply {
+async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<Body>) -> Reply {
     let lower = path.lower();
     let upload = matches!(request.method(), &Method::POST | &Method::PUT);
     match lower.as_slice() {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use hyper::{Request, Response, StatusCode};
 use tokio::fs::File;
@@ -49,14 +48,10 @@ pub(super) async fn receive(
     cloud: &Arc<Cloud>,
     slot: &SlotRef,
     endpoint: &str,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Reply {
     let (head, body) = request.into_parts();
     let linux = super::look(cloud, slot, |_, site, _| Ok(site.is_linux()))?;
-    let refuse = |body: Incoming, refusal: Refusal| async move {
-        wire::discard(body).await;
-        Err(refusal)
-    };
     let order = match order(endpoint, &Query::new(head.uri.query()), &head.headers, linux) {
         Ok(order) => order,
         Err(message) => return refuse(body, Refusal::BadRequest { message }).await,
@@ -92,6 +87,11 @@ pub(super) async fn receive(
     Ok(finished(cloud, &key).await)
 }
 
+async fn refuse(body: Body, refusal: Refusal) -> Reply {
+    wire::discard(body).await;
+    Err(refusal)
+}
+
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -120,7 +120,7 @@ impl Drop for Arrival<'_> {
 }
 
 /// Writes a body to a file as it comes.
-async fn store(mut body: Incoming, file: &PathBuf, length: Option<u64>) -> Result<(), StatusCode> {
+async fn store(mut body: Body, file: &PathBuf, length: Option<u64>) -> Result<(), StatusCode> {
     let broken = |_| StatusCode::INTERNAL_SERVER_ERROR;
     let mut writer = BufWriter::with_capacity(64 * 1024, File::create(file).await.map_err(broken)?);
     let mut received: u64 = 0;
