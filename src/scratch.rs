@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "slotway-";
 /// The file that the owner holds locked while it lives.
+#[cfg(unix)]
 const LOCK: &str = ".lock";
 
 /// A folder that vanishes with this value; and, where the process is killed, at the next

@@ -75,6 +75,8 @@ impl std::error::Error for ConfigProblem {}
 ///
 /// All problems that could be found, in the order of the file.
 pub fn read(text: &str, source_name: &str, known_inputs: &[&str]) -> Result<ConfigFile, Vec<ConfigProblem>> {
+    // Editors on Windows put a byte order mark in front, which the YAML library takes for a document.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let problem = |line, column, path, message| ConfigProblem {
         source_name: source_name.to_owned(),
         line,

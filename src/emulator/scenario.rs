@@ -249,6 +249,8 @@ impl Scenario {
         if nothing {
             return Ok(Self::default());
         }
+        // A byte order mark, as editors on Windows write it, is a document to the library.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let scenario: Self = serde_yaml::from_str(text).map_err(|error| ScenarioError {
             at: error.location().map(|at| (at.line(), at.column())),
             message: error.to_string(),

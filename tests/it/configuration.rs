@@ -48,7 +48,11 @@ fn each_broken_configuration_is_told_with_its_line() {
         ),
         ("deep lists", deep_block.into(), "slotway.yml:"),
         ("a huge text", huge.into(), "it is longer than 1 MiB"),
-        ("a wrong type", "checks: 7\n".into(), "slotway.yml:1:9: checks: is a number; a list is wanted"),
+        (
+            "a wrong type",
+            "checks: 7\n".into(),
+            "slotway.yml:1:9: checks: is a number; a list (- item) is wanted",
+        ),
         ("wrong types inside", "limits: [1]\nwatch: text\n".into(), "slotway.yml:2:8: watch"),
         (
             "not UTF-8",

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::harness::Finished;
 use crate::service::Service;
 
-const QUICK: &str =
+pub(crate) const QUICK: &str =
     "limits: {settle: 1s, no-progress: 2s, swap: 20s, ready: 10s}\nproduction: {for: 0s, passes: 1}\n";
 
 /// Runs a release and asserts that what it says of production is true.
-pub(crate) fn release(service: &Service) -> (Finished, Value) {
+fn release(service: &Service) -> (Finished, Value) {
     service.place.write("slotway.yml", QUICK);
     let finished = service.run("release", &["--package", &service.package("2")]);
     let report = finished.json();
