@@ -2,7 +2,7 @@
 
 use crate::artifact::ArtifactError;
 use crate::azure::AzureError;
-use crate::http::NetworkError;
+use crate::http::{NetworkError, chain};
 use crate::inputs::Problem;
 use crate::plan::Verb;
 use crate::release::machine::{IllegalEvent, Outcome};
@@ -14,7 +14,7 @@ pub enum Error {
     #[error("{}", count(.0.len(), "problem with the inputs", "problems with the inputs"))]
     Inputs(Vec<Problem>),
     /// The package cannot be shipped.
-    #[error("the package cannot be shipped: {0}")]
+    #[error("the package cannot be shipped: {}", chain(.0))]
     Artifact(#[from] ArtifactError),
     /// The HTTP client cannot be made.
     #[error(transparent)]

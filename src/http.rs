@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
@@ -18,11 +18,15 @@ mod failure;
 mod network;
 mod proxy;
 mod retry_after;
+#[cfg(test)]
+pub mod simulated;
+mod wire;
 
 pub use failure::{Refusal, SendError, Unclear};
 pub use network::{Network, NetworkError};
 pub use proxy::Proxies;
 pub use retry_after::retry_after;
+pub use wire::{Wire, WireError};
 
 /// Answers longer than this are cut: no document that Slotway reads comes near it.
 const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -45,6 +49,8 @@ pub enum Body {
     Empty,
     /// A JSON document.
     Json(String),
+    /// Bytes whose type the headers tell.
+    Bytes(Bytes),
     /// A file, streamed; opened anew for every sending.
     File {
         /// Where it lies.
@@ -143,7 +149,7 @@ impl Answer {
 /// The one client; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    wire: Wire,
     network: Arc<Network>,
 }
 
@@ -156,6 +162,11 @@ impl Http {
     ///
     /// [`NetworkError`] when the certificates cannot be read.
     pub fn new(network: &Network) -> Result<Self, NetworkError> {
+        #[cfg(test)]
+        if let Some(simulated) = &network.simulated {
+            let wire = Wire::Simulated(simulated.clone());
+            return Ok(Self { wire, network: Arc::new(network.clone()) });
+        }
         let mut builder = network::builder(network)?;
         if network.local {
             builder = builder.no_proxy();
@@ -163,8 +174,8 @@ impl Http {
             let proxies = network.proxies.clone();
             builder = builder.proxy(reqwest::Proxy::custom(move |url| proxies.choose(url)));
         }
-        let client = network::built(builder)?;
-        Ok(Self { client, network: Arc::new(network.clone()) })
+        let wire = Wire::Network(network::built(builder)?);
+        Ok(Self { wire, network: Arc::new(network.clone()) })
     }
 
     /// A client of the same kind that uses no proxy whatever is set: the metadata
@@ -173,13 +184,24 @@ impl Http {
     /// # Errors
     ///
     /// [`NetworkError`] when the TLS library refuses.
-    pub fn without_proxy(&self) -> Result<reqwest::Client, NetworkError> {
-        network::built(network::builder(&self.network)?.no_proxy())
+    pub fn without_proxy(&self) -> Result<Self, NetworkError> {
+        let wire = Wire::Network(network::built(network::builder(&self.network)?.no_proxy())?);
+        Ok(Self { wire, network: Arc::clone(&self.network) })
     }
 
-    /// The client below, for the rooms that probe apps rather than call Azure.
-    pub fn client(&self) -> &reqwest::Client {
-        &self.client
+    /// The wire below, for the rooms that probe apps rather than call Azure.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// The client itself, for a library that speaks to a service of its own with it; nothing where the wire is
+    /// simulated.
+    pub fn client(&self) -> Option<&reqwest::Client> {
+        match &self.wire {
+            Wire::Network(client) => Some(client),
+            #[cfg(test)]
+            Wire::Simulated(_) => None,
+        }
     }
 
     /// Sends a request under its repeat rule and gives back whatever answer came,
@@ -207,7 +229,7 @@ impl Http {
                 Err(_) => request.repeat == Repeat::Safe,
             };
             let wish = attempt.as_ref().ok().and_then(Answer::retry_after);
-            let wait = jittered(pause).max(wish.unwrap_or_default());
+            let wait = self.jittered(pause).max(wish.unwrap_or_default());
             if !again || Instant::now() + wait >= deadline {
                 return attempt
                     .map_err(|failure| failure.error)
@@ -243,14 +265,14 @@ impl Http {
 
     async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let outcome = self.client.execute(built).await;
-        let response = match outcome {
+        let response = match self.wire.execute(built).await {
             Ok(response) => response,
             Err(error) => {
-                // A connection that was never made carried nothing: DNS, TCP and TLS failures alike.
-                let not_sent = error.is_connect();
-                let hopeless = not_sent && network::is_mistrusted(&error);
-                let reason = chain(&error.without_url());
+                let (not_sent, hopeless) = (error.is_not_sent(), error.is_hopeless());
+                let mut reason = error.into_words();
+                if not_sent {
+                    reason.push_str(&format!(" ({})", request.url.host_str().unwrap_or_default()));
+                }
                 tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
                 let error = match (not_sent, started.elapsed() >= request.timeout) {
                     (true, _) => SendError::NotSent { reason },
@@ -276,28 +298,33 @@ impl Http {
     }
 
     async fn build(&self, request: &Request) -> Result<reqwest::Request, SendError> {
-        let mut builder = self
-            .client
-            .request(request.method.clone(), request.url.clone())
-            .headers(request.headers.clone())
-            .timeout(request.timeout);
-        builder = match &request.body {
+        let mut built = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *built.headers_mut() = request.headers.clone();
+        *built.timeout_mut() = Some(request.timeout);
+        match &request.body {
             // An empty POST needs its length said (arm-app-service, "Empty-body POSTs").
-            Body::Empty if request.method == Method::GET => builder,
-            Body::Empty => builder.header(reqwest::header::CONTENT_LENGTH, 0),
-            Body::Json(text) => builder
-                .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
-                .body(text.clone()),
+            Body::Empty if request.method == Method::GET => {}
+            Body::Empty => drop(built.headers_mut().insert(CONTENT_LENGTH, 0.into())),
+            Body::Json(text) => {
+                let kind = HeaderValue::from_static("application/json; charset=utf-8");
+                built.headers_mut().append(CONTENT_TYPE, kind);
+                *built.body_mut() = Some(text.clone().into());
+            }
+            Body::Bytes(bytes) => *built.body_mut() = Some(bytes.clone().into()),
             Body::File { path, size_bytes, sent } => {
                 let file = tokio::fs::File::open(path)
                     .await
                     .map_err(|error| SendError::NotSent { reason: format!("{}: {error}", path.display()) })?;
-                builder
-                    .header(reqwest::header::CONTENT_LENGTH, *size_bytes)
-                    .body(counted(file, Arc::clone(sent)))
+                built.headers_mut().append(CONTENT_LENGTH, (*size_bytes).into());
+                *built.body_mut() = Some(counted(file, Arc::clone(sent)));
             }
-        };
-        builder.build().map_err(|error| SendError::NotSent { reason: chain(&error.without_url()) })
+        }
+        Ok(built)
+    }
+
+    /// Spreads pauses by a fifth either way, so that two runs do not march in step.
+    fn jittered(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.8 + 0.4 * self.wire.chance())
     }
 }
 
@@ -342,12 +369,6 @@ fn cut_is_unclear(answer: Answer, repeat: Repeat) -> Result<Answer, SendError> {
 
 fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// Spreads pauses by a fifth either way, so that two runs do not march in step.
-fn jittered(pause: Duration) -> Duration {
-    let random = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
-    pause.mul_f64(0.8 + 0.4 * random)
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

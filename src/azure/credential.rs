@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_core::http::{ClientOptions, RetryOptions, Transport as TheirTransport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredential,
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
@@ -31,11 +31,14 @@ mod sign_in;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transport;
 
-use assertion::{Assertion, Sent, Source};
+pub use assertion::Hears;
+use assertion::{Assertion, Obtained, Source};
 pub use certificate::{CertificateError, Signer};
 pub use presented::Presented;
 pub use sign_in::SignIn;
+use transport::Transport;
 
 /// Time that must be left on a token before a swap is begun with it.
 pub const ENOUGH_TIME_LEFT: Duration = Duration::from_secs(300);
@@ -44,6 +47,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// How long a token may take, all repeats included; the metadata service of a machine asks to be
 /// given 72 s (sign-in §5).
 const TOKEN_LIMIT: Duration = Duration::from_secs(120);
+/// How long a request for a token is repeated.
+const REPEATED_FOR: Duration = Duration::from_secs(45);
 
 /// A token and its end.
 #[derive(Debug, Clone)]
@@ -66,7 +71,7 @@ pub struct Credential {
     held: Mutex<Option<Token>>,
     /// One request at a time; who waited finds the token held.
     asking: tokio::sync::Mutex<()>,
-    sent: Sent,
+    obtained: Arc<Obtained>,
 }
 
 impl Credential {
@@ -76,16 +81,23 @@ impl Credential {
     ///
     /// [`AzureError::SignIn`] when the credential cannot be made from what was given.
     pub fn new(sign_in: SignIn, endpoints: Endpoints, http: Http) -> Result<Self, AzureError> {
-        let sent = Sent::default();
-        let current = Mutex::new(make(&sign_in, &endpoints, &http, &sent)?);
+        let obtained = Arc::default();
+        let current = Mutex::new(make(&sign_in, &endpoints, &http, &obtained)?);
         let (held, asking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { sign_in, reason: String::new(), endpoints, http, current, held, asking, sent })
+        Ok(Self { sign_in, reason: String::new(), endpoints, http, current, held, asking, obtained })
     }
 
     /// The same credential, with the reason for its choice, for the log.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
+        self
+    }
+
+    /// The same credential; every token and assertion that it obtains is announced here first.
+    #[must_use]
+    pub fn announcing(self, hears: Hears) -> Self {
+        self.obtained.tell(hears);
         self
     }
 
@@ -111,6 +123,7 @@ impl Credential {
             Err(_) => return Err(self.refused(&format!("no token within {} s", TOKEN_LIMIT.as_secs()))),
         };
         let token = Token { secret: Secret::new(token.token.secret()), expires_on: token.expires_on };
+        self.obtained.announce(&token.secret);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)
     }
@@ -123,7 +136,7 @@ impl Credential {
     /// Forgets cached tokens, so that the next one is asked for anew. The crate's
     /// cache has no such call (sign-in §7), so the credential is made again.
     pub fn forget(&self) {
-        if let Ok(fresh) = make(&self.sign_in, &self.endpoints, &self.http, &self.sent) {
+        if let Ok(fresh) = make(&self.sign_in, &self.endpoints, &self.http, &self.obtained) {
             *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
             *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -138,7 +151,7 @@ impl Credential {
     }
 
     fn refused(&self, words: &str) -> AzureError {
-        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = self.obtained.last_assertion();
         // No server should repeat what it was sent; one that does must not get it into a log.
         let mut clean = words.to_owned();
         for secret in self.sign_in.secret().into_iter().chain(&sent).filter(|secret| !secret.is_empty()) {
@@ -154,14 +167,14 @@ fn make(
     sign_in: &SignIn,
     endpoints: &Endpoints,
     http: &Http,
-    sent: &Sent,
+    obtained: &Arc<Obtained>,
 ) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let assertion = |tenant: &TenantId, client: &ClientId, source: Source| {
         ClientAssertionCredential::new(
             tenant.as_str().to_owned(),
             client.as_str().to_owned(),
-            Assertion { source, http: http.clone(), sent: Arc::clone(sent) },
-            Some(ClientAssertionCredentialOptions { client_options: options(endpoints, http.client()) }),
+            Assertion { source, http: http.clone(), obtained: Arc::clone(obtained) },
+            Some(ClientAssertionCredentialOptions { client_options: options(endpoints, http, REPEATED_FOR) }),
         )
         .map(|credential| credential as Arc<dyn TokenCredential>)
     };
@@ -170,7 +183,7 @@ fn make(
             tenant.as_str(),
             client.as_str().to_owned(),
             secret.reveal().to_owned().into(),
-            Some(ClientSecretCredentialOptions { client_options: options(endpoints, http.client()) }),
+            Some(ClientSecretCredentialOptions { client_options: options(endpoints, http, REPEATED_FOR) }),
         )
         .map(|credential| credential as Arc<dyn TokenCredential>),
         SignIn::GitHubOidc { request_url, request_token, audience, client, tenant } => {
@@ -209,7 +222,7 @@ fn managed_identity(
     http: &Http,
 ) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let direct = http.without_proxy().map_err(|error| refused(&error.to_string(), None))?;
-    let mut client_options = options(endpoints, &direct);
+    let mut client_options = options(endpoints, &direct, Duration::from_millis(1));
     // The credential brings the pauses that the metadata service asks for.
     client_options.retry = RetryOptions::default();
     let id = client.map(|client| UserAssignedId::ClientId(client.as_str().to_owned()));
@@ -226,18 +239,14 @@ fn token_endpoint(endpoints: &Endpoints, tenant: &TenantId) -> String {
     format!("{}/{tenant}/oauth2/v2.0/token", endpoints.authority.as_str().trim_end_matches('/'))
 }
 
-fn options(endpoints: &Endpoints, client: &reqwest::Client) -> ClientOptions {
+fn options(endpoints: &Endpoints, http: &Http, patience: Duration) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = endpoints.authority.as_str().trim_end_matches('/').to_owned();
     ClientOptions {
         cloud: Some(Arc::new(CloudConfiguration::from(cloud))),
-        transport: Some(Transport::new(Arc::new(client.clone()))),
-        // Asking for a token changes nothing, so repeating it is safe.
-        retry: RetryOptions::exponential(ExponentialRetryOptions {
-            max_retries: 4,
-            max_total_elapsed: azure_core::time::Duration::seconds(30),
-            ..Default::default()
-        }),
+        transport: Some(TheirTransport::new(Arc::new(Transport::new(http.clone(), patience)))),
+        // Our own client repeats, by one rule for all requests.
+        retry: RetryOptions::none(),
         ..Default::default()
     }
 }

@@ -13,8 +13,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::duration::show_duration;
-use super::expect::printable;
 use super::spec::Body;
+#[cfg(test)]
+use crate::http::simulated::NoAnswer;
+use crate::http::{Wire, WireError};
+use crate::text;
 
 /// As much of a body as is read.
 pub const LONGEST_BODY: usize = 1024 * 1024;
@@ -90,14 +93,14 @@ pub fn url_at(base: &Url, path_and_query: &str) -> Url {
 /// # Errors
 ///
 /// [`ProbeError`] where no complete answer came.
-pub async fn observe(client: &reqwest::Client, probe: &Probe<'_>) -> Result<Observation, ProbeError> {
+pub async fn observe(wire: &Wire, probe: &Probe<'_>) -> Result<Observation, ProbeError> {
     let started = Instant::now();
     let host = probe.url.host_str().unwrap_or_default().to_owned();
     let exchange = async {
-        let mut answer = request(client, probe).send().await?;
+        let mut answer = wire.execute(request(probe)).await?;
         let mut body = Vec::new();
         let mut body_cut = false;
-        while let Some(chunk) = answer.chunk().await? {
+        while let Some(chunk) = answer.chunk().await.map_err(WireError::from)? {
             let room = LONGEST_BODY - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
@@ -114,7 +117,7 @@ pub async fn observe(client: &reqwest::Client, probe: &Probe<'_>) -> Result<Obse
     }
 }
 
-fn request(client: &reqwest::Client, probe: &Probe<'_>) -> reqwest::RequestBuilder {
+fn request(probe: &Probe<'_>) -> reqwest::Request {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("slotway/", env!("CARGO_PKG_VERSION"))));
     let mut cookies: Vec<String> = Vec::new();
@@ -134,18 +137,33 @@ fn request(client: &reqwest::Client, probe: &Probe<'_>) -> reqwest::RequestBuild
         value.set_sensitive(true);
         headers.insert(COOKIE, value);
     }
-    let request = client.request(probe.method.clone(), probe.url.clone());
+    let mut request = reqwest::Request::new(probe.method.clone(), probe.url.clone());
     match probe.body {
-        Body::Empty => request.headers(headers),
-        Body::Text(text) => request.headers(headers).body(text.clone()),
+        Body::Empty => {}
+        Body::Text(text) => *request.body_mut() = Some(text.clone().into()),
         Body::Json(value) => {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            request.headers(headers).body(value.to_string())
+            *request.body_mut() = Some(value.to_string().into());
         }
+    }
+    *request.headers_mut() = headers;
+    request
+}
+
+fn classify(error: &WireError, host: &str, timeout: Duration) -> ProbeError {
+    match error {
+        WireError::Network(error) => classify_network(error, host, timeout),
+        #[cfg(test)]
+        WireError::Simulated(error) => match error {
+            NoAnswer::Refused => ProbeError::Refused,
+            NoAnswer::NoName => ProbeError::Dns(text::short(host, 100)),
+            NoAnswer::TimedOut => ProbeError::TimedOut(timeout),
+            NoAnswer::Broken(reason) => ProbeError::Broken(text::short(reason, 200)),
+        },
     }
 }
 
-fn classify(error: &reqwest::Error, host: &str, timeout: Duration) -> ProbeError {
+fn classify_network(error: &reqwest::Error, host: &str, timeout: Duration) -> ProbeError {
     if error.is_timeout() {
         return ProbeError::TimedOut(timeout);
     }
@@ -155,22 +173,22 @@ fn classify(error: &reqwest::Error, host: &str, timeout: Duration) -> ProbeError
         reason = cause.to_string();
         // The resolver's error type is private to the HTTP library; its text is all that can be asked.
         if reason.starts_with("dns error") {
-            return ProbeError::Dns(printable(host, 100));
+            return ProbeError::Dns(text::short(host, 100));
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return ProbeError::Tls(printable(&tls.to_string(), 200));
+            return ProbeError::Tls(text::short(&tls.to_string(), 200));
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             if io.kind() == io::ErrorKind::ConnectionRefused {
                 return ProbeError::Refused;
             }
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return ProbeError::Tls(printable(&tls.to_string(), 200));
+                return ProbeError::Tls(text::short(&tls.to_string(), 200));
             }
         }
         next = cause.source();
     }
-    ProbeError::Broken(printable(&reason, 200))
+    ProbeError::Broken(text::short(&reason, 200))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::duration::show_duration;
 use super::run::{CheckOutcome, CheckProgress, Target, deciding_verdict, jobs, run_jobs};
 use super::spec::{Check, Soak};
 use super::verdict::Verdict;
+use crate::http::Wire;
 
 /// As many rounds in a row as may go by without a measurement before proving is given up.
 const UNMEASURED_ROUNDS: u32 = 5;
@@ -21,7 +22,7 @@ const UNMEASURED_ROUNDS: u32 = 5;
 /// not be measured begins the count anew, and a few such rounds in a row end it too. A command that has
 /// passed is not run again: a browser test takes minutes, and it may ask for more with its own `passes`.
 pub async fn prove(
-    client: &reqwest::Client,
+    wire: &Wire,
     checks: &[Check],
     target: &Target,
     soak: &Soak,
@@ -37,7 +38,7 @@ pub async fn prove(
         let is_done = |position: &usize| outcomes.get(position).is_some_and(|one| one.verdict.is_pass());
         let round =
             jobs.iter().filter(|job| !(job.is_command() && is_done(&job.position))).cloned().collect();
-        outcomes.extend(run_jobs(client, round, target, deadline, progress).await);
+        outcomes.extend(run_jobs(wire, round, target, deadline, progress).await);
         let last: Vec<CheckOutcome> = outcomes.values().cloned().collect();
         match deciding_verdict(&last) {
             Verdict::Pass => {

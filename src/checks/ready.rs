@@ -12,11 +12,13 @@ use reqwest::header::SET_COOKIE;
 use tokio::time::Instant;
 
 use super::duration::show_duration;
-use super::expect::{printable, status_line};
+use super::expect::status_line;
 use super::probe::{Observation, Probe, observe, url_at};
 use super::run::Target;
 use super::spec::Body;
 use super::verdict::Verdict;
+use crate::http::Wire;
+use crate::text;
 
 /// How readiness is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,7 @@ const AT_ONCE: usize = 64;
 /// Where no instance names are known, one request is left to the front end's choice. What is not ready at the
 /// deadline keeps its last measurement: Fail for answers of 500 and above, Error for none.
 pub async fn wait_ready(
-    client: &reqwest::Client,
+    wire: &Wire,
     target: &Target,
     settings: &ReadySettings,
     deadline: Instant,
@@ -82,7 +84,7 @@ pub async fn wait_ready(
     // A loop in place of a closure, whose lifetimes would keep the future from being sent between threads.
     let mut waits = Vec::with_capacity(names.len());
     for name in names {
-        waits.push(wait_for(client, target, name, settings, deadline, progress));
+        waits.push(wait_for(wire, target, name, settings, deadline, progress));
     }
     let mut instances: Vec<InstanceReady> = stream::iter(waits).buffer_unordered(AT_ONCE).collect().await;
     let place =
@@ -92,7 +94,7 @@ pub async fn wait_ready(
 }
 
 async fn wait_for(
-    client: &reqwest::Client,
+    wire: &Wire,
     target: &Target,
     instance: Option<&str>,
     settings: &ReadySettings,
@@ -125,7 +127,7 @@ async fn wait_for(
             instance,
             timeout: limit,
         };
-        let answer = observe(client, &probe).await;
+        let answer = observe(wire, &probe).await;
         state.tries += 1;
         state.elapsed = started.elapsed();
         // A request that only the deadline cut short says nothing new about an instance that was measured before.
@@ -173,7 +175,7 @@ fn other_instance(asked: &str, answer: &Observation) -> Option<String> {
     let cookies = answer.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
     let given = cookies.filter_map(|cookie| cookie.strip_prefix("ARRAffinity=")).next()?;
     let name = given.split(';').next().unwrap_or(given).trim();
-    (!name.is_empty() && !name.eq_ignore_ascii_case(asked)).then(|| printable(name, 80))
+    (!name.is_empty() && !name.eq_ignore_ascii_case(asked)).then(|| text::short(name, 80))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::expect::judge;
 use super::probe::{Probe, ProbeError, observe, url_at};
 use super::spec::{Action, Check};
 use super::verdict::{Verdict, worst};
+use crate::http::Wire;
 use crate::names::{ReleaseId, SlotName};
 
 /// What is checked.
@@ -124,19 +125,19 @@ struct Try {
 ///
 /// Checks that do not apply have no outcome; checks on every instance have one for each.
 pub async fn run_all(
-    client: &reqwest::Client,
+    wire: &Wire,
     checks: &[Check],
     target: &Target,
     deadline: Instant,
     progress: &(dyn Fn(CheckProgress) + Send + Sync),
 ) -> Vec<CheckOutcome> {
-    let outcomes = run_jobs(client, jobs(checks, target), target, deadline, progress).await;
+    let outcomes = run_jobs(wire, jobs(checks, target), target, deadline, progress).await;
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// Runs these jobs; each outcome comes with its job's position, in order.
 pub(super) async fn run_jobs(
-    client: &reqwest::Client,
+    wire: &Wire,
     jobs: Vec<Job<'_>>,
     target: &Target,
     deadline: Instant,
@@ -146,12 +147,12 @@ pub(super) async fn run_jobs(
     // A loop in place of a closure, whose lifetimes would keep the future from being sent between threads.
     let mut running = Vec::with_capacity(requests.len());
     for job in requests {
-        running.push(run_job(client, job, target, deadline, progress));
+        running.push(run_job(wire, job, target, deadline, progress));
     }
     let mut outcomes: Vec<(usize, CheckOutcome)> =
         stream::iter(running).buffer_unordered(AT_ONCE).collect().await;
     for job in commands {
-        outcomes.push(run_job(client, job, target, deadline, progress).await);
+        outcomes.push(run_job(wire, job, target, deadline, progress).await);
     }
     outcomes.sort_by_key(|(position, _)| *position);
     outcomes
@@ -173,7 +174,7 @@ pub(super) fn jobs<'a>(checks: &'a [Check], target: &'a Target) -> Vec<Job<'a>> 
 }
 
 async fn run_job(
-    client: &reqwest::Client,
+    wire: &Wire,
     job: Job<'_>,
     target: &Target,
     deadline: Instant,
@@ -200,7 +201,7 @@ async fn run_job(
             note_no_time_left(&mut outcome, check.passes);
             break;
         }
-        let one = try_once(client, check, instance, target, check.timeout.min(left)).await;
+        let one = try_once(wire, check, instance, target, check.timeout.min(left)).await;
         outcome.tries += 1;
         if one.timed_out && left < check.timeout {
             note_no_time_left(&mut outcome, check.passes);
@@ -244,7 +245,7 @@ fn note_no_time_left(outcome: &mut CheckOutcome, passes: u32) {
 }
 
 async fn try_once(
-    client: &reqwest::Client,
+    wire: &Wire,
     check: &Check,
     instance: Option<&str>,
     target: &Target,
@@ -260,7 +261,7 @@ async fn try_once(
                 instance,
                 timeout: limit,
             };
-            match observe(client, &probe).await {
+            match observe(wire, &probe).await {
                 Ok(answer) => {
                     let (verdict, detail) = judge(&request.expect, &answer);
                     let latency = Some(answer.latency);

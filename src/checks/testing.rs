@@ -6,6 +6,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
+use crate::http::Wire;
+
 /// A request as the server saw it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
@@ -102,12 +104,9 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
 }
 
 /// A client as the program makes one: no redirects, no proxy in tests.
-pub(super) fn client() -> reqwest::Client {
+pub(super) fn client() -> Wire {
     // Another test may have been first; which of them it was does not matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .expect("a client")
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    Wire::Network(client.build().expect("a client"))
 }

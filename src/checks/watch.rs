@@ -15,6 +15,7 @@ use super::probe::{Probe, observe, url_at};
 use super::spec::{Body, Watch};
 use super::tally::Tally;
 pub use super::tally::{PhaseReport, Sample, WatchPhase, WatchReport};
+use crate::http::Wire;
 
 /// As many requests as may be without an answer at once, whatever rate and timeout are.
 const MOST_OUTSTANDING: usize = 1024;
@@ -52,22 +53,22 @@ impl Drop for WatchHandle {
 /// Starts watching; begins in [`WatchPhase::Before`]. A rate of zero sends nothing and reports nothing.
 ///
 /// Must be called within a tokio runtime.
-pub fn start_watch(client: &reqwest::Client, base_url: &Url, settings: &Watch) -> WatchHandle {
+pub fn start_watch(wire: &Wire, base_url: &Url, settings: &Watch) -> WatchHandle {
     let (phase, phases) = watch::channel(WatchPhase::Before);
     let (stop, stopped) = oneshot::channel();
-    let (client, base_url, settings) = (client.clone(), base_url.clone(), settings.clone());
+    let (wire, base_url, settings) = (wire.clone(), base_url.clone(), settings.clone());
     let task = tokio::spawn(async move {
-        let client = &client;
+        let wire = &wire;
         let url = &url_at(&base_url, &settings.path);
         let timeout = settings.timeout;
-        keep_watch(&settings, phases, stopped, || ask(client.clone(), url.clone(), timeout)).await
+        keep_watch(&settings, phases, stopped, || ask(wire.clone(), url.clone(), timeout)).await
     });
     WatchHandle { phase, stop: Some(stop), task }
 }
 
-async fn ask(client: reqwest::Client, url: Url, timeout: Duration) -> Result<u16, String> {
+async fn ask(wire: Wire, url: Url, timeout: Duration) -> Result<u16, String> {
     let probe = Probe { method: Method::GET, url, headers: &[], body: &Body::Empty, instance: None, timeout };
-    match observe(&client, &probe).await {
+    match observe(&wire, &probe).await {
         Ok(answer) => Ok(answer.status),
         Err(error) => Err(error.to_string()),
     }

@@ -9,7 +9,7 @@ use crate::inputs::{INPUTS, Kind, Raw};
 const SHORTEST_SECRET: usize = 6;
 
 /// Parts of names by which secrets are known.
-const TELLING: [&str; 21] = [
+const TELLING: [&str; 22] = [
     "SECRET",
     "PASSWORD",
     "PASSWD",
@@ -17,6 +17,7 @@ const TELLING: [&str; 21] = [
     "TOKEN",
     "CREDENTIAL",
     "CREDS",
+    "PUBLISH_PROFILE",
     "CONNECTION",
     "PRIVATE",
     "APIKEY",

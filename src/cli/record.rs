@@ -9,6 +9,9 @@ use crate::release::journal::Conclusion;
 use crate::report;
 use crate::secret::Secret;
 
+/// A comment may have 65,536 characters (github-actions §5), and its marker needs some.
+const LONGEST_COMMENT: usize = 60_000;
+
 /// A record that has been begun.
 pub(super) struct Record {
     github: GitHub,
@@ -22,8 +25,8 @@ impl Record {
         let http = Http::new(&context.network);
         let http =
             http.map_err(|error| context.terminal.annotate(Grade::Warning, "GitHub", &error.to_string()));
-        let github =
-            warned(context, GitHub::new(&context.process, &Secret::new(token), http.ok()?.client()))?;
+        let github = GitHub::new(&context.process, &Secret::new(token), http.ok()?.client()?);
+        let github = warned(context, github)?;
         let deployment = match context.raw.get("github-environment") {
             Some(environment) => warned(context, github.begin_deployment(environment).await),
             None => None,
@@ -45,7 +48,10 @@ impl Record {
         let wanted = context.raw.get("pull-request-comment");
         if wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case("true")) {
             let subject = context.raw.get("app-name").unwrap_or("app");
-            warned(context, self.github.comment(subject, summary).await);
+            warned(
+                context,
+                self.github.comment(subject, &report::cut(summary.to_owned(), LONGEST_COMMENT)).await,
+            );
         }
     }
 }

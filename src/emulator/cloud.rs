@@ -11,8 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -255,7 +253,7 @@ impl Cloud {
         self: &Arc<Self>,
         service: &Service,
         marks: &Arc<Marks>,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Dropped> {
         let path = Path::new(request.uri().path());
         let slot = match service {
@@ -272,44 +270,56 @@ impl Cloud {
             path: &path.regular(),
         };
         let fault = self.faults.strike(approach, |milestone| self.reached(milestone));
-        let result = match &fault {
-            None => Ok(self.route(service, path, request).await),
-            Some(kind) => {
-                tracing::debug!(fault = kind.name(), %method, path = approach.path, "fault applied");
-                // One request, two possible ends: the service's work or being thrown away.
-                let shelf = Mutex::new(Some(request));
-                let take = || shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let act = async {
-                    match take() {
-                        Some(request) => self.route(service, path, request).await,
-                        None => wire::empty(StatusCode::INTERNAL_SERVER_ERROR),
-                    }
-                };
-                let pass = async {
-                    if let Some(request) = take() {
-                        wire::discard(request.into_body()).await;
-                    }
-                };
-                misbehave::carry_out(kind, marks, act, pass).await
-            }
-        };
+        let result = self.treat(service, marks, path, request, fault.as_ref()).await;
         let status = result.as_ref().ok().map(|response| response.status().as_u16());
         self.requests.end(number, status, fault.as_ref().map(super::fault::Kind::name));
         result
+    }
+
+    /// Answers a request well, or badly in the way that is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Dropped`] when the connection is to end instead.
+    pub async fn treat(
+        self: &Arc<Self>,
+        service: &Service,
+        marks: &Arc<Marks>,
+        path: Path,
+        request: Request<Body>,
+        fault: Option<&super::fault::Kind>,
+    ) -> Result<Response<Body>, Dropped> {
+        let Some(kind) = fault else { return Ok(self.route(service, path, request).await) };
+        tracing::debug!(fault = kind.name(), method = %request.method(), path = path.regular(), "fault applied");
+        // One request, two possible ends: the service's work or being thrown away.
+        let shelf = Mutex::new(Some(request));
+        let take = || shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let act = async {
+            match take() {
+                Some(request) => self.route(service, path, request).await,
+                None => wire::empty(StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        };
+        let pass = async {
+            if let Some(request) = take() {
+                wire::discard(request.into_body()).await;
+            }
+        };
+        misbehave::carry_out(kind, marks, act, pass).await
     }
 
     async fn route(
         self: &Arc<Self>,
         service: &Service,
         path: Path,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match service {
             Service::App(slot) => front::serve(self.shared.clone(), slot.clone(), request).await,
             Service::Scm(slot) => kudu::answer(self, slot, path, request).await,
             Service::ResourceManager => match call(path, request).await {
                 Ok(call) => arm::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => arm::unread(failure),
             },
             Service::Authority => match call(path, request).await {
                 Ok(call) => {
@@ -317,11 +327,11 @@ impl Cloud {
                     let now = self.shared.read(super::world::World::now);
                     token::answer(&self.directory, &call, now, clock)
                 }
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
             Service::Control => match call(path, request).await {
                 Ok(call) => control::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
         }
     }
@@ -331,21 +341,17 @@ impl Cloud {
 ///
 /// # Errors
 ///
-/// The answer to a body that cannot be read.
-pub async fn call(path: Path, request: Request<Incoming>) -> Result<Call, Response<Body>> {
+/// The body cannot be read.
+pub async fn call(path: Path, request: Request<Body>) -> Result<Call, BodyFailure> {
     let (head, body) = request.into_parts();
-    let body = match wire::read(body, wire::BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(BodyFailure::TooLong) => return Err(wire::empty(StatusCode::PAYLOAD_TOO_LARGE)),
-        Err(BodyFailure::Broken) => return Err(wire::empty(StatusCode::BAD_REQUEST)),
-    };
+    let length = head.headers.get(hyper::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > wire::BODY_LIMIT) {
+        // Taken to its end, so that the client can read the answer.
+        wire::discard(body).await;
+        return Err(BodyFailure::TooLong);
+    }
+    let body = wire::read(body, wire::BODY_LIMIT).await?;
     let query = Query::new(head.uri.query());
     Ok(Call { method: head.method, path, query, headers: head.headers, body })
-}
-
-/// Reads an answer's body again, for the skin that shows another's answer in its own envelope.
-pub async fn body_of(response: Response<Body>) -> (StatusCode, bytes::Bytes) {
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    (status, bytes.unwrap_or_default())
 }

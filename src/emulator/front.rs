@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -39,12 +37,7 @@ const HOP_BY_HOP: [&str; 8] = [
 
 /// Answers a request that came to the app host of a slot. It ends on the side where it began, whatever is
 /// swapped meanwhile.
-pub async fn serve<B>(shared: Shared, slot: SlotRef, request: Request<B>) -> Response<Body>
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Sync + 'static,
-    B::Error: Into<BodyError>,
-{
-    let mut request = request.map(|body| body.map_err(Into::into).boxed());
+pub async fn serve(shared: Shared, slot: SlotRef, mut request: Request<Body>) -> Response<Body> {
     let marks = Marks::of(&request);
     prepare(&mut request);
     let mut tables = shared.table();

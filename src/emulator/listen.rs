@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::cloud::{Cloud, Service};
 use super::misbehave::{self, Line, Marks, Speech};
+use super::wire;
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -89,7 +90,7 @@ async fn serve(tcp: TcpStream, door: Arc<Door>) {
     let io = TokioIo::new(Speech::new(tls, Arc::clone(&marks)));
     let service = service_fn(|request| {
         let (door, marks) = (Arc::clone(&door), Arc::clone(&marks));
-        async move { door.cloud.answer(&door.service, &marks, request).await }
+        async move { door.cloud.answer(&door.service, &marks, wire::streamed(request)).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

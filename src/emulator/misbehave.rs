@@ -41,6 +41,12 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Whether bytes that are not HTTP take the answer's place.
+    #[cfg(test)]
+    pub(crate) fn is_garbage(&self) -> bool {
+        self.garbage.load(Ordering::SeqCst)
+    }
+
     fn reset(&self) {
         self.reset.store(true, Ordering::SeqCst);
     }

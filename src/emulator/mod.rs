@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,8 @@ pub mod cloud;
 pub mod control;
 pub mod fault;
 pub mod front;
+#[cfg(test)]
+pub mod inside;
 pub mod kudu;
 pub mod listen;
 pub mod misbehave;
@@ -85,6 +86,14 @@ pub enum StartError {
     /// The scenario contradicts itself.
     #[error("the scenario makes no world: {0}")]
     World(#[from] Refusal),
+    /// An image of the scenario.
+    #[error("the image {image}: {problem}")]
+    Image {
+        /// Its reference.
+        image: String,
+        /// What is wrong with its content.
+        problem: String,
+    },
     /// A fault rule of the scenario.
     #[error("faults, rule {number}: {problem}")]
     Fault {
@@ -125,19 +134,13 @@ pub async fn start(options: Options) -> Result<Emulator, StartError> {
 
     let listeners = Listeners::bind(&scenario).await.map_err(system("bind a port of loopback"))?;
     let hosts = listeners.hosts().map_err(system("read a bound port"))?;
-    let ready = describe(&scenario, &listeners, &hosts, ca_file, options.client_secret)
-        .map_err(system("read a bound port"))?;
+    let places = listeners.places().map_err(system("read a bound port"))?;
+    let ready = describe(&scenario, places, &hosts, ca_file, options.client_secret);
     let directory = tenant(&ready, &scenario)?;
+    unpack_images(&scenario, &folder.join("contents")).await?;
     let world = World::new(&scenario, &hosts, folder.join("contents"), clock)?;
     let shared = Shared::start(world, scenario.time, options.environment);
-    let identity = Identity {
-        subscription: ready.subscription_id.clone(),
-        resource_group: scenario.resource_group.clone(),
-        resource_manager: ready.resource_manager.clone(),
-        retry_after: scenario.durations.retry_after,
-        create_slot: scenario.durations.create_slot,
-        uploads: folder.join("uploads"),
-    };
+    let identity = identity(&ready, &scenario, &folder);
     let cloud = Arc::new(Cloud::new(shared, directory, identity, authority.server));
     for (number, rule) in faults.into_iter().enumerate() {
         let problem = |error: fault::FaultError| error.to_string();
@@ -191,6 +194,17 @@ fn read_faults(scenario: &Scenario) -> Result<Vec<FaultRule>, StartError> {
     scenario.faults.iter().enumerate().map(read).collect()
 }
 
+/// Fills the registries: each image's content is copied, so that no app runs in a folder of the user's.
+async fn unpack_images(scenario: &Scenario, contents: &Path) -> Result<(), StartError> {
+    for (image, folder) in scenario.image_folders(contents) {
+        let Some(package) = scenario.images.get(&image).map(|seed| seed.package.clone()) else { continue };
+        let unpacked = tokio::task::spawn_blocking(move || runtime::unpack_image(&package, &folder)).await;
+        let unpacked = unpacked.unwrap_or_else(|_| Err("it could not be unpacked".to_owned()));
+        unpacked.map_err(|problem| StartError::Image { image, problem })?;
+    }
+    Ok(())
+}
+
 fn prepare_folder(folder: &Path) -> Result<PathBuf, StartError> {
     for name in ["contents", "uploads", "az"] {
         std::fs::create_dir_all(folder.join(name)).map_err(system("make the emulator's folder"))?;
@@ -225,6 +239,14 @@ impl Listeners {
         self.slots.iter().map(|(name, listeners)| Ok((name.clone(), listeners.hosts()?))).collect()
     }
 
+    fn places(&self) -> io::Result<Places> {
+        Ok(Places {
+            resource_manager: self.resource_manager.local_addr()?.to_string(),
+            authority: self.authority.local_addr()?.to_string(),
+            control: self.control.local_addr()?.to_string(),
+        })
+    }
+
     fn open(self, cloud: &Arc<Cloud>, scenario: &Scenario) {
         cloud.open(self.resource_manager, Service::ResourceManager);
         cloud.open(self.authority, Service::Authority);
@@ -235,22 +257,28 @@ impl Listeners {
     }
 }
 
+/// The hosts of the services that belong to no slot.
+struct Places {
+    resource_manager: String,
+    authority: String,
+    control: String,
+}
+
 fn describe(
     scenario: &Scenario,
-    listeners: &Listeners,
+    places: Places,
     hosts: &BTreeMap<SlotName, world::SlotHosts>,
     ca_file: PathBuf,
     client_secret: Option<String>,
-) -> io::Result<Ready> {
-    let url = |address: SocketAddr| format!("https://{address}");
+) -> Ready {
     let slots = hosts.iter().map(|(name, hosts)| {
         let urls =
             SlotUrls { url: format!("https://{}", hosts.app), scm_url: format!("https://{}", hosts.scm) };
         (name.to_string(), urls)
     });
-    Ok(Ready {
-        resource_manager: format!("{}/", url(listeners.resource_manager.local_addr()?)),
-        authority: url(listeners.authority.local_addr()?),
+    Ready {
+        resource_manager: format!("https://{}/", places.resource_manager),
+        authority: format!("https://{}", places.authority),
         ca_file,
         tenant_id: guid(scenario.seed, "tenant"),
         client_id: guid(scenario.seed, "client"),
@@ -261,8 +289,19 @@ fn describe(
         resource_group: scenario.resource_group.to_string(),
         app_name: scenario.app.to_string(),
         slots: slots.collect(),
-        control: format!("{}/", url(listeners.control.local_addr()?)),
-    })
+        control: format!("https://{}/", places.control),
+    }
+}
+
+fn identity(ready: &Ready, scenario: &Scenario, folder: &Path) -> Identity {
+    Identity {
+        subscription: ready.subscription_id.clone(),
+        resource_group: scenario.resource_group.clone(),
+        resource_manager: ready.resource_manager.clone(),
+        retry_after: scenario.durations.retry_after,
+        create_slot: scenario.durations.create_slot,
+        uploads: folder.join("uploads"),
+    }
 }
 
 /// A GUID that is the same in every run with the same seed.

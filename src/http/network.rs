@@ -19,6 +19,9 @@ pub struct Network {
     pub local: bool,
     /// Proxies; where none is set, those that the operating system knows.
     pub proxies: Proxies,
+    /// No network at all: requests are answered within the process.
+    #[cfg(test)]
+    pub(crate) simulated: Option<super::simulated::Simulated>,
 }
 
 /// Why no client could be made.

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::cloud::{self, Cloud, Role};
@@ -17,8 +16,10 @@ use super::wire::{self, Call, Path};
 use super::world::{Refusal, Slot, SlotRef, World};
 
 mod environment;
+mod fetch;
 pub mod logs;
-mod publish;
+mod order;
+pub mod publish;
 pub mod records;
 mod vfs;
 
@@ -30,7 +31,7 @@ pub async fn answer(
     cloud: &Arc<Cloud>,
     slot: &SlotRef,
     path: Path,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let mut response = match admit(cloud, slot, &request) {
         Ok(()) => match route(cloud, slot, path, request).await {
@@ -61,7 +62,7 @@ fn pin(cloud: &Cloud, slot: &SlotRef, response: &mut Response<Body>) {
 }
 
 /// First whether Kudu is there at all, then who asks.
-fn admit(cloud: &Cloud, slot: &SlotRef, request: &Request<Incoming>) -> Result<(), Box<Response<Body>>> {
+fn admit(cloud: &Cloud, slot: &SlotRef, request: &Request<Body>) -> Result<(), Box<Response<Body>>> {
     let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     cloud.shared.read(|world| {
         world.check_scm(slot).map_err(|refusal| Box::new(refused(&refusal)))?;
@@ -105,7 +106,7 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     }
 }
 
-async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<Incoming>) -> Reply {
+async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<Body>) -> Reply {
     let lower = path.lower();
     let upload = matches!(request.method(), &Method::POST | &Method::PUT);
     match lower.as_slice() {
@@ -115,7 +116,7 @@ async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<
         ["api", "vfs", ..] => vfs::answer(cloud, slot, &path, request).await,
         _ => match cloud::call(path, request).await {
             Ok(call) => in_memory(cloud, slot, &call),
-            Err(response) => Ok(response),
+            Err(failure) => Ok(wire::empty(failure.status())),
         },
     }
 }

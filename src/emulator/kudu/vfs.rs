@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
@@ -28,12 +28,7 @@ use crate::emulator::world::SlotRef;
 const BELOW_HOME: usize = 2;
 
 /// Answers a request below `/api/vfs`.
-pub(super) async fn answer(
-    cloud: &Arc<Cloud>,
-    slot: &SlotRef,
-    path: &Path,
-    request: Request<Incoming>,
-) -> Reply {
+pub(super) async fn answer(cloud: &Arc<Cloud>, slot: &SlotRef, path: &Path, request: Request<Body>) -> Reply {
     let (home, scm) =
         look(cloud, slot, |_, _, found| Ok((found.side.files.clone(), found.hosts.scm.clone())))?;
     if request.method() == Method::GET {
@@ -163,7 +158,7 @@ async fn write(
     home: &FilePath,
     file: &FilePath,
     headers: &HeaderMap,
-    mut body: Incoming,
+    mut body: Body,
 ) -> io::Result<Response<Body>> {
     let parent = file.parent().unwrap_or(home);
     inside(home, parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(home)).await?;

@@ -4,7 +4,9 @@
 //! does.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::emulator::scenario::TimeMode;
 use crate::emulator::world::Timestamp;

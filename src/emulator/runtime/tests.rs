@@ -167,6 +167,7 @@ async fn listen(shared: Shared, slot: SlotRef, listener: TcpListener) {
         stream.set_nodelay(true).expect("no delay");
         let (shared, slot) = (shared.clone(), slot.clone());
         let service = service_fn(move |request| {
+            let request = crate::emulator::wire::streamed(request);
             let (shared, slot) = (shared.clone(), slot.clone());
             async move { Ok::<Response<Body>, std::convert::Infallible>(serve(shared, slot, request).await) }
         });

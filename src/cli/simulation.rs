@@ -1,0 +1,274 @@
+//! Whole runs under simulated time: the verbs on one side, the emulator's services on the
+//! other, and between them a [`door`] that loses answers, breaks connections and kills.
+//!
+//! Owns the making of such worlds and what every run must leave true ([`truth`]). No
+//! socket is opened and no second is waited for: the runtime has no I/O, and its clock
+//! jumps to the next timer whenever nothing is left to do. The same seed gives the same course.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::{rehearse, run};
+use crate::emulator::inside::Inside;
+use crate::emulator::scenario::{Durations, Scenario};
+use crate::error::exit_code;
+use crate::http::Network;
+use crate::inputs::{Needs, Raw, Source};
+use crate::plan::Verb;
+use crate::release::journal::{Conclusion, Entry};
+use crate::release::machine::Outcome;
+
+mod chance;
+mod door;
+mod packages;
+mod truth;
+
+use chance::Chance;
+use door::Door;
+
+/// What no output may show.
+const SECRET: &str = "s3cr3t-Of-The-Simulation";
+
+/// The configuration of every simulated run: all limits short enough to be seen ending.
+const CONFIG: &str = "
+checks: [{path: /health, retry-for: 10s, every: 1s}]
+watch: {path: /watch, rate: 1}
+production: {for: 2s, passes: 2, every: 1s}
+limits: {ready: 2m, checks: 1m, deploy: 4m, no-progress: 2m, swap: 5m, settle: 1m}
+";
+
+/// An emulated service under simulated time.
+struct Simulation {
+    inside: Arc<Inside>,
+    folder: tempfile::TempDir,
+    seed: u64,
+}
+
+/// One who runs verbs: a pipeline, with a network of its own.
+struct Client {
+    door: Arc<Door>,
+    cancel: watch::Sender<bool>,
+    shown: Shown,
+}
+
+/// What a verb is asked for.
+#[derive(Debug, Clone)]
+struct Order {
+    verb: Verb,
+    package: Option<PathBuf>,
+    release: Option<String>,
+    previous: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+struct Finished {
+    outcome: Outcome,
+    code: u8,
+    conclusion: Conclusion,
+    entries: Vec<Entry>,
+    /// All that it showed.
+    shown: String,
+    /// By the simulated clock.
+    took: Duration,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+enum Ran {
+    Finished(Box<Finished>),
+    /// It ended before it began anything, with an error.
+    Failed(crate::error::Error),
+    /// It was killed.
+    Died,
+}
+
+impl Ran {
+    fn finished(self) -> Finished {
+        match self {
+            Self::Finished(finished) => *finished,
+            other => panic!("the run came to no outcome: {other:?}"),
+        }
+    }
+}
+
+/// Runs a course on a runtime of its own, whose time is simulated.
+fn simulate<T>(course: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime without sockets").block_on(course)
+}
+
+/// A scenario with the durations that Azure shows, two workers, and sticky settings that
+/// restart the app at a swap.
+fn scenario(seed: u64) -> Scenario {
+    let text = format!(
+        "app: shop\nseed: {seed}\nworkers: 2\nslots:\n  production: {{package: {}, slot-settings: {{PLACE: live}}}}\n  staging: {{package: {}, slot-settings: {{PLACE: test}}}}\n",
+        packages::path("1").display(),
+        packages::path("0").display(),
+    );
+    let scenario = Scenario::from_yaml(&text).expect("a well-formed scenario");
+    Scenario { durations: Durations::realistic(), ..scenario }
+}
+
+impl Simulation {
+    async fn start(scenario: Scenario) -> Self {
+        // In memory where the system has such a place: thousands of worlds come and go.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = folder.expect("a temporary folder");
+        let seed = scenario.seed;
+        let inside = Inside::start(scenario, folder.path(), SECRET, *BEGINNING).await.expect("a world");
+        Self { inside: Arc::new(inside), folder, seed }
+    }
+
+    /// Somebody who runs verbs; the salt tells their chance from others'.
+    fn client(&self, salt: u64) -> Client {
+        let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
+        Client { door, cancel: watch::Sender::new(false), shown: Shown::default() }
+    }
+
+    /// Runs a verb to its end, or to the death that the client's door has in store.
+    async fn run(&self, client: &Client, order: &Order) -> Ran {
+        let death = client.door.death();
+        let running = self.perform(client, order);
+        tokio::select! {
+            biased;
+            ran = running => ran,
+            () = death.cancelled() => Ran::Died,
+        }
+    }
+
+    async fn perform(&self, client: &Client, order: &Order) -> Ran {
+        let began = Instant::now();
+        let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
+        let out = Box::new(client.shown.clone());
+        let made = Context::simulated(self.raw(order), CONFIG, network, out, client.cancel.subscribe());
+        let context = match made {
+            Ok(context) => context,
+            Err(error) => return Ran::Failed(error),
+        };
+        let inputs = match context.inputs(Needs::Change(order.verb)) {
+            Ok(inputs) => inputs,
+            Err(error) => return Ran::Failed(error),
+        };
+        let done = match run::journaled(&context, order.verb, &inputs).await {
+            Ok(done) => done,
+            Err(error) => return Ran::Failed(error),
+        };
+        let code = if done.bug { run::INTERNAL_ERROR } else { exit_code(done.outcome, order.verb) };
+        let took = began.elapsed();
+        context.report(&done.entries, code, None);
+        Ran::Finished(Box::new(Finished {
+            outcome: done.outcome,
+            code,
+            conclusion: Conclusion::of(&done.entries),
+            entries: done.entries,
+            shown: client.shown.text(),
+            took,
+        }))
+    }
+
+    fn raw(&self, order: &Order) -> Raw {
+        let mut raw = Raw::default();
+        rehearse::offer_connection(&mut raw, self.inside.ready());
+        let package = order.package.as_ref().map(|path| path.display().to_string());
+        let given =
+            [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
+        for (name, value) in given {
+            if let Some(value) = value {
+                raw.offer(name, value.clone(), Source::Flag);
+            }
+        }
+        raw
+    }
+
+    async fn end(self) {
+        if let Ok(inside) = Arc::try_unwrap(self.inside) {
+            inside.shutdown().await;
+        }
+        drop(self.folder);
+    }
+}
+
+impl Order {
+    fn release(version: &str) -> Self {
+        Self { package: Some(packages::path(version)), ..Self::bare(Verb::Release) }
+    }
+
+    fn deploy(version: &str) -> Self {
+        Self { package: Some(packages::path(version)), ..Self::bare(Verb::Deploy) }
+    }
+
+    fn swap(release: &str) -> Self {
+        Self { release: Some(release.to_owned()), ..Self::bare(Verb::Swap) }
+    }
+
+    fn rollback(release: &str) -> Self {
+        Self { release: Some(release.to_owned()), ..Self::bare(Verb::Rollback) }
+    }
+
+    fn bare(verb: Verb) -> Self {
+        Self { verb, package: None, release: None, previous: None }
+    }
+}
+
+/// When every world begins.
+static BEGINNING: LazyLock<time::OffsetDateTime> =
+    LazyLock::new(|| time::macros::datetime!(2026-11-21 12:00 UTC));
+
+/// Standard output of a simulated run.
+#[derive(Debug, Clone, Default)]
+struct Shown(Arc<Mutex<Vec<u8>>>);
+
+impl Shown {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_good_release_takes_minutes_of_simulated_time_and_is_true() {
+    let wall = std::time::Instant::now();
+    for seed in 1..50 {
+        let (finished, _log) = simulate(async {
+            let simulation = Simulation::start(scenario(seed)).await;
+            let client = simulation.client(0);
+            let finished = simulation
+                .run(&client, &Order::release(if seed % 2 == 0 { "bad" } else { "2" }))
+                .await
+                .finished();
+            let problems = truth::problems(&simulation, &client, &finished).await;
+            assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
+            let log = client.door.log();
+            drop(client);
+            simulation.end().await;
+            (finished, log)
+        });
+        eprintln!("{:?} {:?}", finished.took, wall.elapsed());
+        if seed <= 2 {
+            let mut counts = std::collections::BTreeMap::new();
+            for seen in &_log {
+                *counts.entry((seen.stage, seen.kind.clone())).or_insert(0) += 1;
+            }
+            eprintln!("{}\n{counts:#?}", finished.shown);
+        }
+    }
+    panic!("x");
+}

@@ -1,0 +1,373 @@
+//! What stands between a simulated run and the services: a network that can be told to
+//! fail at any request, and a death that can be told to come at any.
+//!
+//! Owns the log of requests, the delays and the troubles of one client. Must not judge
+//! what comes of them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream;
+use http_body_util::BodyExt as _;
+use reqwest::{Request, Response};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::chance::Chance;
+use crate::emulator::cloud::Service;
+use crate::emulator::fault::Kind;
+use crate::emulator::inside::{Inside, Silence};
+use crate::emulator::wire::Path;
+use crate::http::simulated::{NoAnswer, Simulated};
+
+/// How long a request or an answer travels.
+const FASTEST: Duration = Duration::from_millis(2);
+const SLOWEST: Duration = Duration::from_millis(40);
+
+/// How far a run has come, as its own requests tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Stage {
+    /// Nothing has been changed.
+    Reading,
+    /// The package has been sent.
+    Deploying,
+    /// The note beside the deployment has been written.
+    Staged,
+    /// The swap has been sent.
+    Swapped,
+    /// The swap back has been sent.
+    SwappedBack,
+}
+
+/// A request that passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Which of the client's, from 0.
+    pub(super) number: usize,
+    /// How far the run had come.
+    pub(super) stage: Stage,
+    /// Whom it asked for what, without what differs from run to run.
+    pub(super) kind: String,
+    /// Whether it was treated badly.
+    pub(super) troubled: bool,
+    /// The status of the answer, if one left the service.
+    pub(super) status: Option<u16>,
+    /// The name of the operation that the answer began.
+    pub(super) began: Option<String>,
+}
+
+/// What may become of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Trouble {
+    /// Nobody listens.
+    Refused,
+    /// The name has no address.
+    NoName,
+    /// Any of the emulator's misbehaviours.
+    Kind(Kind),
+}
+
+/// Which requests a trouble meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The one of this number.
+    Number(usize),
+    /// All of a kind from this number on, so many of them.
+    Kind {
+        /// As in [`Seen`].
+        kind: String,
+        /// From which number on.
+        from: usize,
+        /// How many at most.
+        times: usize,
+    },
+    /// All that go to a service whose name begins so, from this number on, so many of them.
+    Service {
+        /// The beginning of the kind.
+        beginning: String,
+        /// From which number on.
+        from: usize,
+        /// How many at most.
+        times: usize,
+    },
+}
+
+/// When a client dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// Before the request has left.
+    BeforeSent,
+    /// After the service has done its work, before the answer is there.
+    CarriedOut,
+    /// After the answer has been taken in, before anything else is sent.
+    Answered,
+}
+
+/// What comes at a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// kill -9.
+    Death,
+    /// SIGINT or SIGTERM.
+    Signal,
+}
+
+struct State {
+    chance: Chance,
+    log: Vec<Seen>,
+    stage: Stage,
+    troubles: Vec<(Target, Trouble)>,
+    end: Option<(usize, Boundary, End)>,
+    signalled: Option<Instant>,
+}
+
+/// The door of one client.
+pub(super) struct Door {
+    inside: Arc<Inside>,
+    state: Mutex<State>,
+    dead: CancellationToken,
+    cancel: Mutex<Option<watch::Sender<bool>>>,
+}
+
+impl Door {
+    pub(super) fn new(inside: Arc<Inside>, chance: Chance) -> Arc<Self> {
+        let state = State {
+            chance,
+            log: Vec::new(),
+            stage: Stage::Reading,
+            troubles: Vec::new(),
+            end: None,
+            signalled: None,
+        };
+        let (state, cancel) = (Mutex::new(state), Mutex::default());
+        Arc::new(Self { inside, state, dead: CancellationToken::new(), cancel })
+    }
+
+    /// The wire that leads through it.
+    pub(super) fn wire(self: &Arc<Self>) -> Simulated {
+        let (door, dice) = (Arc::clone(self), Arc::clone(self));
+        Simulated::new(
+            Arc::new(move |request| {
+                let door = Arc::clone(&door);
+                Box::pin(async move { door.carry(request).await })
+            }),
+            Arc::new(move || dice.lock().chance.share()),
+        )
+    }
+
+    /// Plans a trouble; of several that fit a request the first counts.
+    pub(super) fn plan(&self, target: Target, trouble: Trouble) {
+        self.lock().troubles.push((target, trouble));
+    }
+
+    /// Plans an end at a boundary of the request of this number.
+    pub(super) fn plan_end(&self, number: usize, boundary: Boundary, end: End, cancel: &watch::Sender<bool>) {
+        self.lock().end = Some((number, boundary, end));
+        *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel.clone());
+    }
+
+    /// Cancelled when the client is killed.
+    pub(super) fn death(&self) -> CancellationToken {
+        self.dead.clone()
+    }
+
+    /// When the signal came.
+    pub(super) fn signalled(&self) -> Option<Instant> {
+        self.lock().signalled
+    }
+
+    /// Every request so far.
+    pub(super) fn log(&self) -> Vec<Seen> {
+        self.lock().log.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn carry(self: Arc<Self>, request: Request) -> Result<Response, NoAnswer> {
+        if self.dead.is_cancelled() {
+            return std::future::pending().await;
+        }
+        let deadline = request.timeout().map(|limit| Instant::now() + *limit);
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let Some((service, path)) = self.inside.place(&host, request.url().path()) else {
+            return Err(NoAnswer::NoName);
+        };
+        let (number, trouble) = self.note(&service, &path, &request);
+        self.reach(number, Boundary::BeforeSent).await;
+        self.travel().await;
+        let kind = match &trouble {
+            Some(Trouble::Refused) => return Err(NoAnswer::Refused),
+            Some(Trouble::NoName) => return Err(NoAnswer::NoName),
+            Some(Trouble::Kind(kind)) => Some(kind),
+            None => None,
+        };
+        let request = http_request(request)?;
+        let answer = self.inside.answer((service, path), request, kind).await;
+        self.note_answer(number, answer.as_ref().ok());
+        self.reach(number, Boundary::CarriedOut).await;
+        self.travel().await;
+        let answer = answer.map_err(|silence| match silence {
+            Silence::NoSuchHost => NoAnswer::NoName,
+            Silence::Reset => NoAnswer::Broken("connection reset by peer".to_owned()),
+            Silence::Garbage => NoAnswer::Broken("invalid HTTP version parsed".to_owned()),
+        });
+        self.reach_answered(number);
+        Ok(response(answer?, deadline))
+    }
+
+    fn note(&self, service: &Service, path: &Path, request: &Request) -> (usize, Option<Trouble>) {
+        let kind = kind_of(service, path, request);
+        let mut state = self.lock();
+        let number = state.log.len();
+        let stage = state.stage;
+        let trouble = strike(&mut state.troubles, number, &kind);
+        state.stage = match kind.as_str() {
+            "scm staging POST publish" => Stage::Deploying,
+            "scm staging PUT note" => Stage::Staged,
+            "arm POST staging slotsswap" if stage == Stage::Swapped => Stage::SwappedBack,
+            "arm POST staging slotsswap" => Stage::Swapped,
+            _ => stage,
+        };
+        let troubled = trouble.is_some();
+        state.log.push(Seen { number, stage, kind, troubled, status: None, began: None });
+        (number, trouble)
+    }
+
+    fn note_answer(&self, number: usize, answer: Option<&hyper::Response<crate::emulator::front::Body>>) {
+        let mut state = self.lock();
+        if let (Some(seen), Some(answer)) = (state.log.get_mut(number), answer) {
+            seen.status = Some(answer.status().as_u16());
+            if seen.kind != "arm POST staging slotsswap" {
+                return;
+            }
+            let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+            let operation = location.and_then(|text| text.split("operationresults/").nth(1));
+            seen.began = operation.map(|text| text.split('?').next().unwrap_or_default().to_owned());
+        }
+    }
+
+    /// Waits a little, as on the way through a network.
+    async fn travel(&self) {
+        let pause = self.lock().chance.between(FASTEST, SLOWEST);
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Ends the client here if that was planned. A killed one never comes back from here.
+    async fn reach(&self, number: usize, boundary: Boundary) {
+        match self.due(number, boundary) {
+            Some(End::Death) => {
+                self.dead.cancel();
+                std::future::pending().await
+            }
+            Some(End::Signal) => self.signal(),
+            None => {}
+        }
+    }
+
+    /// The answer is taken in by the same poll that follows; nothing more is sent.
+    fn reach_answered(&self, number: usize) {
+        match self.due(number, Boundary::Answered) {
+            Some(End::Death) => self.dead.cancel(),
+            Some(End::Signal) => self.signal(),
+            None => {}
+        }
+    }
+
+    fn due(&self, number: usize, boundary: Boundary) -> Option<End> {
+        self.lock().end.filter(|(at, which, _)| (*at, *which) == (number, boundary)).map(|(_, _, end)| end)
+    }
+
+    fn signal(&self) {
+        self.lock().signalled = Some(Instant::now());
+        if let Some(cancel) = self.cancel.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            cancel.send_replace(true);
+        }
+    }
+}
+
+fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str) -> Option<Trouble> {
+    for (target, trouble) in troubles {
+        let strikes = match target {
+            Target::Number(at) => *at == number,
+            Target::Kind { kind: wanted, from, times } => {
+                let strikes = wanted == kind && number >= *from && *times > 0;
+                *times -= usize::from(strikes);
+                strikes
+            }
+            Target::Service { beginning, from, times } => {
+                let strikes = kind.starts_with(beginning.as_str()) && number >= *from && *times > 0;
+                *times -= usize::from(strikes);
+                strikes
+            }
+        };
+        if strikes {
+            return Some(trouble.clone());
+        }
+    }
+    None
+}
+
+/// Whom a request asks for what, without names that differ from run to run.
+fn kind_of(service: &Service, path: &Path, request: &Request) -> String {
+    let method = request.method().as_str();
+    let lower = path.lower();
+    match service {
+        Service::ResourceManager => {
+            let Some(at) = lower.iter().position(|segment| *segment == "sites") else {
+                let what = lower.iter().rev().find(|segment| !segment.contains(['.', '-'])).copied();
+                let farm = lower.contains(&"serverfarms");
+                return format!("arm {method} {}", if farm { "plan" } else { what.unwrap_or_default() });
+            };
+            let slot = path.slot().unwrap_or("production").to_lowercase();
+            let rest = if slot == "production" { at + 2 } else { at + 4 };
+            let rest = lower.get(rest..).unwrap_or_default();
+            let what = match rest {
+                [] => "site".to_owned(),
+                ["operationresults", ..] => "operationresults".to_owned(),
+                rest => rest.join("/"),
+            };
+            format!("arm {method} {slot} {what}")
+        }
+        Service::Authority => format!("login {method} token"),
+        Service::Scm(slot) => {
+            let what = match lower.strip_prefix(&["api"]).unwrap_or(&lower) {
+                ["vfs", ..] => "note".to_owned(),
+                ["deployments", _, "log"] => "log".to_owned(),
+                ["deployments", _, "log", _] => "log details".to_owned(),
+                rest => rest.join("/"),
+            };
+            format!("scm {} {method} {what}", slot.slot)
+        }
+        Service::App(slot) => format!("app {} {method} /{}", slot.slot, lower.join("/")),
+        Service::Control => "control".to_owned(),
+    }
+}
+
+fn http_request(request: Request) -> Result<hyper::Request<crate::emulator::front::Body>, NoAnswer> {
+    let broken = |error: reqwest::Error| NoAnswer::Broken(error.to_string());
+    let request: hyper::Request<reqwest::Body> = request.try_into().map_err(broken)?;
+    Ok(request.map(|body| body.map_err(Into::into).boxed()))
+}
+
+/// The answer as the client's library gives it: its body is read within the request's limit.
+fn response(answer: hyper::Response<crate::emulator::front::Body>, deadline: Option<Instant>) -> Response {
+    let (head, body) = answer.into_parts();
+    let chunks = stream::unfold(body, move |mut body| async move {
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let frame = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, body.frame()).await,
+            None => Ok(body.frame().await),
+        };
+        let chunk = match frame {
+            Ok(None) => return None,
+            Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
+            Ok(Some(Err(error))) => Err(std::io::Error::other(error)),
+            Err(_) => Err(late()),
+        };
+        Some((chunk, body))
+    });
+    hyper::Response::from_parts(head, reqwest::Body::wrap_stream(chunks)).into()
+}
