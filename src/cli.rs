@@ -14,6 +14,7 @@ mod check;
 mod conclude;
 mod context;
 mod emulator;
+mod for_checks;
 mod look;
 mod record;
 mod rehearse;

@@ -21,9 +21,6 @@ use crate::report::json;
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
 
-/// Shorter ones would be found in values that have nothing to do with them.
-const SHORTEST_SECRET: usize = 6;
-
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
@@ -119,7 +116,7 @@ impl Context {
             output,
             terminal: Arc::new(Screen::new(host, out, watched, cannot_write)),
             cancelled,
-            environment: environment_for_checks(&environment, &raw),
+            environment: super::for_checks::environment(&environment, &raw),
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
@@ -421,50 +418,6 @@ fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Optio
         all.push(b'\n');
     }
     Ok(certificates)
-}
-
-/// Everything but what looks like a secret, or holds one that was given to us: a check needs
-/// its tools, not our keys.
-fn environment_for_checks(environment: &Environment, raw: &Raw) -> Vec<(String, String)> {
-    let secrets: Vec<&str> = INPUTS
-        .iter()
-        .filter(|input| input.kind == Kind::Secret)
-        .filter_map(|input| raw.get(input.name))
-        .filter(|secret| secret.len() >= SHORTEST_SECRET)
-        .collect();
-    let is_secret = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        [
-            "SECRET",
-            "PASSWORD",
-            "PASSWD",
-            "TOKEN",
-            "CREDENTIAL",
-            "CONNECTION",
-            "_KEY",
-            "_PAT",
-            "_PWD",
-            "_SAS",
-            "INPUT_",
-            "ENDPOINT_AUTH",
-            "CREDS",
-            "PUBLISH_PROFILE",
-            "PRINCIPALKEY",
-            "PASSPHRASE",
-            "PRIVATE",
-            "APIKEY",
-            "COOKIE",
-            // A managed identity's, an agent's for secure files, and what tasks keep.
-            "IDENTITY_HEADER",
-            "SECUREFILE_",
-            "VSTS_TASKVARIABLE_",
-        ]
-        .iter()
-        .any(|part| name.contains(part))
-    };
-    let holds_one = |value: &str| secrets.iter().any(|secret| value.contains(secret));
-    let kept = environment.iter().filter(|(name, value)| !is_secret(name) && !holds_one(value));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {
