@@ -26,6 +26,8 @@ use crate::release::machine::Outcome;
 
 mod chance;
 mod door;
+mod fault;
+mod matrix;
 mod packages;
 mod truth;
 
@@ -114,7 +116,21 @@ fn scenario(seed: u64) -> Scenario {
         packages::path("0").display(),
     );
     let scenario = Scenario::from_yaml(&text).expect("a well-formed scenario");
-    Scenario { durations: Durations::realistic(), ..scenario }
+    Scenario { durations: brisk(), ..scenario }
+}
+
+/// Shorter than Azure's by a few times, in the same order: a run then costs fewer polls.
+fn brisk() -> Durations {
+    let s = Duration::from_secs;
+    Durations {
+        deploy: s(5),
+        start: s(3),
+        swap_apply: s(2),
+        swap_switch: s(1),
+        swap_finish: s(5),
+        scm_restart: s(4),
+        ..Durations::realistic()
+    }
 }
 
 impl Simulation {
@@ -244,26 +260,38 @@ impl Write for Shown {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_course() {
+    let course = |seed| {
+        simulate(async {
+            let simulation = Simulation::start(scenario(seed)).await;
+            let client = simulation.client(0);
+            let finished = simulation.run(&client, &Order::release("bad")).await.finished();
+            let problems = truth::problems(&simulation, &client, &finished).await;
+            assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
+            assert_eq!(finished.outcome, Outcome::RolledBack, "{}", finished.shown);
+            (finished.shown, finished.took, client.door.log())
+        })
+    };
+    for seed in 0..20 {
+        let (shown, took, log) = course(seed);
+        assert_eq!((&shown, took), (&course(seed).0, course(seed).1), "seed {seed}");
+        assert_eq!(log, course(seed).2, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_good_release_takes_minutes_of_simulated_time_and_is_true() {
     let wall = std::time::Instant::now();
-    for seed in 1..50 {
-    let (finished, _log) = simulate(async {
-        let simulation = Simulation::start(scenario(seed)).await;
+    let finished = simulate(async {
+        let simulation = Simulation::start(Scenario { durations: Durations::realistic(), ..scenario(1) }).await;
         let client = simulation.client(0);
-        let finished = simulation.run(&client, &Order::release(if seed % 2 == 0 { "bad" } else { "2" })).await.finished();
+        let finished = simulation.run(&client, &Order::release("2")).await.finished();
         let problems = truth::problems(&simulation, &client, &finished).await;
         assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
-        let log = client.door.log();
         drop(client);
         simulation.end().await;
-        (finished, log)
+        finished
     });
-        eprintln!("{:?} {:?}", finished.took, wall.elapsed());
-        if seed <= 2 {
-            let mut counts = std::collections::BTreeMap::new();
-            for seen in &_log { *counts.entry((seen.stage, seen.kind.clone())).or_insert(0) += 1; }
-            eprintln!("{}\n{counts:#?}", finished.shown);
-        }
-    }
-    panic!("x");
+    assert_eq!(finished.outcome, Outcome::Released, "{}", finished.shown);
+    assert!(finished.took > Duration::from_secs(60) && wall.elapsed() < finished.took, "{:?}", finished.took);
 }

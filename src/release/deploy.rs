@@ -211,6 +211,7 @@ async fn send(follow: &Follow<'_>, package: &Package) -> Result<crate::http::Ans
     tokio::pin!(publish);
     loop {
         tokio::select! {
+            biased;
             answer = &mut publish => return answer,
             Some(sent) = counts.recv() => {
                 (follow.release.progress)(Progress::Uploading { sent, total: package.size_bytes });

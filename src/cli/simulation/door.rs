@@ -224,7 +224,9 @@ impl Door {
         let number = state.log.len();
         let stage = state.stage;
         let trouble = strike(&mut state.troubles, number, &kind);
+        let never_leaves = matches!(trouble, Some(Trouble::Refused | Trouble::NoName));
         state.stage = match kind.as_str() {
+            _ if never_leaves => stage,
             "scm staging POST publish" => Stage::Deploying,
             "scm staging PUT note" => Stage::Staged,
             "arm POST staging slotsswap" if stage == Stage::Swapped => Stage::SwappedBack,
