@@ -90,29 +90,54 @@ function isFile(file) {
   try { return fs.statSync(file).isFile(); } catch (error) { return false; }
 }
 
-/** Runs the binary to its end, whatever signals come, and gives its exit code. */
-function run(binary, verb) {
+/** Runs the binary to its end, whatever signals come; gives its exit code, and whether it was let finish. */
+function run(binary, parameters) {
   return new Promise((resolve, reject) => {
     let child;
-    // On Windows the child shares our console and has the Ctrl event already; kill() there would end it at once.
-    const forward = (signal) => { if (process.platform !== 'win32' && child) child.kill(signal); };
+    let interrupted = false;
+    const forward = (signal) => {
+      interrupted = true;
+      // On Windows the child shares our console and has the Ctrl event already; kill() there would end it at once.
+      if (process.platform !== 'win32' && child) child.kill(signal);
+    };
     SIGNALS.forEach((signal) => process.on(signal, forward));
-    child = childProcess.spawn(binary, [verb], { stdio: 'inherit' });
+    child = childProcess.spawn(binary, parameters, { stdio: 'inherit' });
     child.on('error', (error) => reject(new Error(`${binary} could not be started: ${error.message}`)));
-    child.on('exit', (code, signal) => resolve(code === null ? 128 + os.constants.signals[signal] : code));
+    child.on('exit', (code, signal) => resolve({
+      code: code === null ? 128 + os.constants.signals[signal] : code,
+      finished: code !== null && !interrupted,
+    }));
   });
 }
 
-/** Runs the step. */
+/** Runs the step, and remembers whether it came to its own end. */
 async function start() {
   const kind = host.detect(process.env);
   try {
     const binary = await findBinary(process.env);
-    host.conclude(kind, await run(binary, 'run'));
+    host.remember(kind, 'open', process.env);
+    const { code, finished } = await run(binary, ['run']);
+    if (finished) host.remember(kind, 'closed', process.env);
+    host.conclude(kind, code);
   } catch (error) {
     host.sayError(kind, error.message);
     host.conclude(kind, 1);
   }
 }
+
+/** Finishes, after the job's last step, what a step that was cancelled or killed left in Azure. */
+async function settle() {
+  const kind = host.detect(process.env);
+  if (host.remembered(kind, process.env) !== 'open') return;
+  try {
+    const binary = await findBinary(process.env);
+    host.conclude(kind, (await run(binary, ['run', '--settle'])).code);
+  } catch (error) {
+    host.sayError(kind, error.message);
+    host.conclude(kind, 1);
+  }
+}
+
+module.exports = { settle };
 
 if (require.main === module) start();

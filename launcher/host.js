@@ -1,6 +1,8 @@
 'use strict';
-// What the launcher says to the host: an error, and how the step ended.
+// What the launcher says to the host: an error, how the step ended, and a word for its post hook.
 // Everything else that a host is told comes from the binary.
+
+const fs = require('fs');
 
 /** What runs us. A GitHub job never has TF_BUILD. */
 function detect(env) {
@@ -38,4 +40,18 @@ function conclude(kind, code) {
   process.exitCode = 0;
 }
 
-module.exports = { detect, say, sayError, conclude };
+/**
+ * Keeps a word for the post hook of this same step, the last one counts
+ * (runner FileCommandManager.cs SaveStateFileCommand; agent TaskCommandExtension.cs TaskSetTaskVariableCommand).
+ */
+function remember(kind, word, env) {
+  if (kind === 'github' && env.GITHUB_STATE) fs.appendFileSync(env.GITHUB_STATE, `slotway=${word}\n`);
+  else if (kind === 'azure-pipelines') console.log(`##vso[task.settaskvariable variable=slotway;]${word}`);
+}
+
+/** The word that the step kept; nothing if it did not begin. */
+function remembered(kind, env) {
+  return kind === 'github' ? env.STATE_slotway : env.VSTS_TASKVARIABLE_SLOTWAY;
+}
+
+module.exports = { detect, say, sayError, conclude, remember, remembered };

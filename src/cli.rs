@@ -54,13 +54,25 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
         "emulator" => emulator::serve(matches, cancelled).await,
         "rehearse" => rehearse::rehearse(matches, cancelled).await,
         verb => {
-            let context = match Context::from_process(matches, cancelled.clone()) {
+            let mut context = match Context::from_process(matches, cancelled.clone()) {
                 Ok(context) => context,
                 Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
             };
-            let result = match if verb == "run" { commanded(&context) } else { Ok(verb) } {
-                Ok(verb) => perform(verb, &context).await,
-                Err(error) => Err(error),
+            let verb = match verb {
+                "run" if matches.get_flag("settle") => match commanded(&context) {
+                    // What only reads leaves nothing behind.
+                    Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
+                    Ok(_) => {
+                        context.only_of = context.host.run(&context.process);
+                        Ok("settle")
+                    }
+                },
+                "run" => commanded(&context),
+                verb => Ok(verb),
+            };
+            let (verb, result) = match verb {
+                Ok(verb) => (verb, perform(verb, &context).await),
+                Err(error) => ("run", Err(error)),
             };
             context.finish(result, verb)
         }
@@ -82,6 +94,7 @@ async fn perform(verb: &str, context: &Context) -> Result<u8, Error> {
         "deploy" => run::change(context, Verb::Deploy).await,
         "swap" => run::change(context, Verb::Swap).await,
         "rollback" => run::change(context, Verb::Rollback).await,
+        "settle" => run::change(context, Verb::Settle).await,
         "check" => unless_cancelled(context, check::check(context)).await,
         "status" => unless_cancelled(context, look::status(context)).await,
         _ => unless_cancelled(context, look::plan(context)).await,

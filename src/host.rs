@@ -65,6 +65,21 @@ impl Host {
         }
     }
 
+    /// Which run of which pipeline this is, the same in a step and in its post hook
+    /// (github-actions §4, azure-pipelines §6).
+    pub fn run(self, environment: &Environment) -> Option<String> {
+        let names: &[&str] = match self {
+            Self::Terminal => return None,
+            Self::GitHub => &["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"],
+            Self::AzurePipelines => {
+                &["SYSTEM_TEAMPROJECT", "BUILD_BUILDID", "SYSTEM_JOBID", "SYSTEM_JOBATTEMPT"]
+            }
+        };
+        let values = names.iter().filter_map(|name| environment.get(*name));
+        let values: Vec<&str> = values.map(String::as_str).collect();
+        Some(values.join("/")).filter(|run| !run.is_empty())
+    }
+
     /// A folder for files that later steps may read, gone with the job.
     pub fn folder(self, environment: &Environment) -> Option<PathBuf> {
         let name = match self {

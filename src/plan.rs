@@ -4,12 +4,14 @@
 
 use serde::Serialize;
 
-use crate::facts::{Build, Facts, SlotFacts};
+use crate::facts::{Build, End, Facts, Note, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
 mod refusal;
+mod unfinished;
 
 pub use refusal::Refusal;
+pub use unfinished::{Unfinished, unfinished};
 
 /// The verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +25,8 @@ pub enum Verb {
     Swap,
     /// Bring back the version before.
     Rollback,
+    /// Finish what an earlier run left.
+    Settle,
 }
 
 impl Verb {
@@ -33,6 +37,7 @@ impl Verb {
             Self::Deploy => "deploy",
             Self::Swap => "swap",
             Self::Rollback => "rollback",
+            Self::Settle => "settle",
         }
     }
 }
@@ -62,6 +67,15 @@ pub struct Order {
     pub release: Option<ReleaseId>,
     /// The build that production is expected to serve, or to get back.
     pub previous: Option<ReleaseId>,
+    /// Settle only what this pipeline run left; whatever there is, where none is given.
+    pub only_of: Option<String>,
+}
+
+impl Order {
+    /// Whether what an earlier run left is this order's affair.
+    pub fn concerns(&self, left: &Unfinished) -> bool {
+        self.verb != Verb::Settle || self.only_of.is_none() || self.only_of == left.mark().by
+    }
 }
 
 /// One step, in the words of a reader.
@@ -103,7 +117,7 @@ pub enum Decision {
 
 /// Plans.
 pub fn plan(order: &Order, facts: &Facts) -> Decision {
-    if let Some(reason) = nothing_to_roll_back(order, facts) {
+    if let Some(reason) = nothing_to_roll_back(order, facts).or_else(|| nothing_to_settle(order, facts)) {
         return Decision::Nothing(reason);
     }
     let mut refusals = about_the_app(order, facts);
@@ -185,18 +199,34 @@ fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Ref
 
 fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
     match order.verb {
-        Verb::Release | Verb::Deploy => match &staging.build {
-            Build::Image(image) => {
-                vec![Refusal::IsContainer { slot: staging.slot.clone(), image: image.clone() }]
-            }
-            Build::Unreadable(why) => {
-                vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
-            }
-            Build::Deployment(_) | Build::Nothing => Vec::new(),
-        },
+        Verb::Release | Verb::Deploy => about_deploying(facts, staging),
         Verb::Swap => about_swapping(order, facts, staging),
         Verb::Rollback => about_rolling_back(order, facts, staging),
+        // The release looks before it goes anywhere; what it cannot do is said there.
+        Verb::Settle => Vec::new(),
     }
+}
+
+fn about_deploying(facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    match &staging.build {
+        Build::Image(image) => {
+            refusals.push(Refusal::IsContainer { slot: staging.slot.clone(), image: image.clone() });
+        }
+        Build::Unreadable(why) => {
+            refusals.push(Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() });
+        }
+        Build::Deployment(_) | Build::Nothing => {}
+    }
+    // The other slot holds the way back. Whoever was told of it by the run that could not
+    // finish may overwrite it.
+    let told = |note: &Note| note.swap.as_ref().is_some_and(|mark| mark.end == Some(End::Stuck));
+    if let Some(left @ (Unfinished::Unproven { .. } | Unfinished::RollbackSent { .. })) = unfinished(facts)
+        && !facts.production.note.as_ref().is_some_and(told)
+    {
+        refusals.push(Refusal::Unfinished { left: left.to_string() });
+    }
+    refusals
 }
 
 fn about_swapping(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
@@ -275,15 +305,36 @@ fn nothing_to_roll_back(order: &Order, facts: &Facts) -> Option<String> {
     ))
 }
 
+/// Also an earlier swap that never came: its limit has been waited for.
+fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
+    if order.verb != Verb::Settle {
+        return None;
+    }
+    let serves = &facts.production.build;
+    match unfinished(facts) {
+        None => Some(format!("no earlier run left anything unfinished; production serves {serves}")),
+        Some(left) if !order.concerns(&left) => {
+            Some(format!("another run will finish what it began: {left}"))
+        }
+        Some(left @ Unfinished::SwapSent { .. }) => {
+            Some(format!("{left}, and its time is over: it did not happen, production serves {serves}"))
+        }
+        Some(_) => None,
+    }
+}
+
 fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
+    let settled = if order.verb == Verb::Settle { unfinished(facts) } else { None };
     let live = order.verb == Verb::Swap && is_live(order, facts);
     let start = match order.verb {
         Verb::Release | Verb::Deploy => Start::Deploy,
         Verb::Swap if live => Start::CheckProduction,
         Verb::Swap => Start::CheckStaging,
-        Verb::Rollback => Start::RollBack,
+        Verb::Settle if matches!(settled, Some(Unfinished::Unproven { .. })) => Start::CheckProduction,
+        Verb::Rollback | Verb::Settle => Start::RollBack,
     };
-    let going_back = live || order.verb == Verb::Rollback;
+    let taken_back = matches!(settled, Some(Unfinished::RollbackUnproven { .. }));
+    let going_back = (live || matches!(order.verb, Verb::Rollback | Verb::Settle)) && !taken_back;
     let serving = |side: &SlotFacts| side.build.release_id().cloned();
     Plan {
         start,
@@ -292,6 +343,7 @@ fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
             Verb::Release | Verb::Deploy => None,
             Verb::Swap if !live => serving(staging),
             Verb::Swap | Verb::Rollback => serving(&facts.production),
+            Verb::Settle => settled.map(|left| left.release().clone()),
         },
         old: if going_back { before(order, facts) } else { facts.production.build.clone() },
         steps: steps(start, order, staging),

@@ -11,21 +11,24 @@ use tokio::sync::watch as signal;
 
 pub mod check;
 pub mod deploy;
+pub mod earlier;
 pub mod journal;
 pub mod machine;
+pub mod marks;
 pub mod observe;
 pub mod swap;
+mod turn;
 
 use crate::azure::{ResourceManager, SitePath};
 use crate::checks::file::ConfigFile;
 use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
 use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
-use crate::facts::{Build, Facts, SlotFacts};
+use crate::facts::{Build, Facts, Note, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use journal::{Event, Journal};
-use machine::{Claim, Direction, Event as Step, IllegalEvent, Outcome, Phase, Serving};
+use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
 use observe::{Before, Observation};
 
 /// How long the last read of a cancelled run may take.
@@ -93,6 +96,8 @@ pub struct Release<'a> {
     pub plan: &'a Plan,
     /// The package, where one is deployed.
     pub package: Option<&'a Package>,
+    /// Which pipeline run this is, where one runs it.
+    pub run: Option<String>,
     /// The environment of `run:` checks.
     pub environment: Vec<(String, String)>,
     /// Becomes true when the run is asked to stop.
@@ -105,8 +110,11 @@ pub struct Release<'a> {
 struct State {
     before: Before,
     release: Option<ReleaseId>,
+    note: Option<Note>,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
+    /// Until when a swap that was put off may be asked for again.
+    turn_ends: Option<tokio::time::Instant>,
 }
 
 impl State {
@@ -114,19 +122,24 @@ impl State {
         let production = &release.facts.production;
         let staging = release.facts.staging.as_ref();
         let old = release.plan.old.clone();
-        // A plan that begins in production finds the new build there already.
-        let swapped = matches!(release.plan.start, Start::CheckProduction | Start::RollBack);
+        // A plan that begins in production finds the new build there already, unless a swap
+        // back that nobody saw the end of has taken it away again.
+        let taken_back = staging.and_then(|slot| slot.build.release_id())
+            == release.plan.release.as_ref().filter(|_| release.plan.start == Start::RollBack)
+            && release.plan.release.is_some();
+        let swapped = matches!(release.plan.start, Start::CheckProduction | Start::RollBack) && !taken_back;
         let (new_side, old_side) =
             if swapped { (Some(production), staging) } else { (staging, Some(production)) };
         let unknown = || Build::Unreadable("there is no such slot".to_owned());
         let new = new_side.map_or_else(unknown, |slot| slot.build.clone());
+        let note = new_side.and_then(|slot| slot.note.clone());
         let content = |slot: Option<&SlotFacts>| slot.and_then(|slot| slot.content_id.clone());
         let new_content = content(new_side);
         // The content beside the new build is the old one only if the build says so.
         let is_old = old_side.is_some_and(|slot| !swapped || slot.build.is(&old));
         let old_content = content(old_side).filter(|_| is_old);
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), watch: None, last: None }
+        Self { before, release: release.plan.release.clone(), note, watch: None, last: None, turn_ends: None }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -157,6 +170,7 @@ pub async fn run(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Out
         }
         event = step(release, &mut state, phase, journal).await;
     };
+    mark_end(release, &mut state, outcome, journal).await;
     if let Some(watch) = state.watch.take() {
         // A cancelled run has no time for answers that are still out.
         let limit = if *release.cancelled.borrow() { WATCH_ENDS } else { WATCH_ANSWERS };
@@ -184,7 +198,7 @@ async fn step(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
         _ = cancelled.wait_for(|stop| *stop) => {
             journal.fail(
                 format!("cancelled in the phase \"{}\"", phase.words()),
-                vec!["see what is left with: slotway status".to_owned()],
+                vec!["finish what is left with: slotway settle".to_owned()],
             );
             Step::Cancelled
         }
@@ -196,8 +210,15 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
     match phase {
         Phase::Deploying => deploy(release, state, journal).await,
         Phase::CheckingStaging => check_staging(release, state, journal).await,
-        Phase::Swapping => swap(release, state, Direction::Forward, journal).await,
-        Phase::RollingBack => swap(release, state, Direction::Back, journal).await,
+        Phase::Swapping(asked) => swap(release, state, Direction::Forward, asked, journal).await,
+        Phase::RollingBack(asked) => swap(release, state, Direction::Back, asked, journal).await,
+        Phase::AwaitingTurn(direction, asked) => {
+            if turn::came(release, state, direction, asked, journal).await {
+                Step::TurnCame
+            } else {
+                Step::TurnLost
+            }
+        }
         Phase::Observing(direction, claim) => observe_swap(release, state, direction, claim, journal).await,
         Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
         Phase::LookingBack => look_back(release, state, journal).await,
@@ -229,9 +250,11 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
 
 async fn deploy(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
     match deploy::deploy(release, journal).await {
-        Ok(id) => {
+        Ok(note) => {
+            let id = note.release_id.clone();
             state.before.new = Build::Deployment(id.clone());
             state.release = Some(id);
+            state.note = Some(note);
             Step::Deployed
         }
         Err(error) => {
@@ -249,6 +272,10 @@ async fn check_staging(release: &Release<'_>, state: &mut State, journal: &mut J
     }
     match check::last_look(release, &state.before).await {
         Ok(before) => state.before = before,
+        Err(check::Forbidden::Busy(cause)) if release.plan.swaps => {
+            journal.warn(format!("waiting for the swap's turn: {cause}"));
+            return Step::SwapPutOff;
+        }
         Err(cause) => {
             journal.fail(cause, vec!["run again".to_owned()]);
             return Step::StagingFailed;
@@ -261,15 +288,25 @@ async fn swap(
     release: &Release<'_>,
     state: &mut State,
     direction: Direction,
+    asked: u8,
     journal: &mut Journal<'_>,
 ) -> Step {
     state.mark(WatchPhase::During);
+    marks::sending(release, &mut state.note, &state.before, direction, journal).await;
     let limit = release.config.limits.swap;
     journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
     let ending = swap::swap(release, direction, &state.before, limit, journal).await;
-    if let Some((cause, help)) = ending.trouble {
-        journal.fail(cause, help);
+    let again = ending.put_off && asked < MOST_TURNS;
+    match ending.trouble {
+        // It is the cause of nothing yet.
+        Some((cause, _)) if again => journal.warn(format!("waiting for the swap's turn: {cause}")),
+        Some((cause, help)) => journal.fail(cause, help),
+        None => {}
     }
+    if again {
+        return Step::SwapPutOff;
+    }
+    state.turn_ends = None;
     Step::SwapEnded(ending.claim)
 }
 
@@ -291,6 +328,10 @@ async fn observe_swap(
     let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
     state.mark(WatchPhase::After);
     let serving = note(state, observation, journal);
+    // What certainly failed need not be waited for by the next run.
+    if (direction, claim, serving) == (Direction::Forward, Claim::Failed, Serving::Old) {
+        marks::withdrawn(release, &mut state.note, journal).await;
+    }
     if serving != wanted && claimed_well {
         journal.fail(
             format!("the swap was reported to be done, but production serves {}", words(serving)),
@@ -352,6 +393,14 @@ async fn last_read(release: &Release<'_>, state: &mut State, journal: &mut Journ
             journal.warn("Azure did not say in time what production serves");
             Step::Observed(Serving::Unknown)
         }
+    }
+}
+
+/// Closes the marks of this run. A cancelled one leaves them open: it is for settle to finish.
+async fn mark_end(release: &Release<'_>, state: &mut State, outcome: Outcome, journal: &mut Journal<'_>) {
+    let serving = state.last.as_ref().map(|seen| seen.serving);
+    if let (Some(serving), false) = (serving, *release.cancelled.borrow()) {
+        marks::ended(release, &mut state.note, outcome, serving, journal).await;
     }
 }
 

@@ -5,7 +5,8 @@ use clap::{Arg, ArgAction, Command};
 use crate::inputs::{For, INPUTS, Input, Kind};
 
 /// The verbs that a rehearsal can run.
-pub(super) const VERBS: [&str; 7] = ["release", "deploy", "swap", "rollback", "check", "plan", "status"];
+pub(super) const VERBS: [&str; 8] =
+    ["release", "deploy", "swap", "rollback", "settle", "check", "plan", "status"];
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -18,12 +19,14 @@ pub(super) fn command() -> Command {
         .subcommand(verb("deploy", "Deploy and check staging; production is untouched"))
         .subcommand(verb("swap", "Swap a release that staging serves; prove production, roll back if needed"))
         .subcommand(verb("rollback", "Bring back the version before a release"))
+        .subcommand(verb("settle", "Finish what a cancelled or killed run left: prove production, or roll back"))
         .subcommand(verb("check", "Run the smoke checks against a slot or a URL; changes nothing").arg(
             Arg::new("url").long("url").value_name("URL").help("check this URL instead of a slot; nobody signs in"),
         ))
         .subcommand(verb("plan", "Say what release would do, what forbids it, and which settings differ between the slots"))
         .subcommand(verb("status", "Say which build each slot serves and what is under way"))
-        .subcommand(Command::new("run").hide(true).about("What a pipeline step runs: the verb is its input").arg(output()))
+        .subcommand(Command::new("run").hide(true).about("What a pipeline step runs: the verb is its input")
+            .arg(flag("settle", "what its post hook runs: settle only what this pipeline run left")).arg(output()))
         .subcommand(rehearse())
         .subcommand(emulator())
 }

@@ -47,6 +47,8 @@ pub(super) struct Context {
     said: Mutex<bool>,
     /// Where files for later steps go, if the host has such a place.
     pub(super) files: Option<PathBuf>,
+    /// The pipeline run whose leavings alone are settled; everybody's where none is named.
+    pub(super) only_of: Option<String>,
     /// This process's whole environment, for the host's own variables.
     pub(super) process: Environment,
 }
@@ -117,6 +119,7 @@ impl Context {
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
+            only_of: None,
             process: environment,
             variables: inputs::Environment::default(),
             raw,
@@ -135,7 +138,8 @@ impl Context {
         out: Box<dyn Write + Send>,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let config = file::read(config, "slotway.yml", &[]).map_err(|problems| problem("config", format!("{problems:?}")))?;
+        let config = file::read(config, "slotway.yml", &[])
+            .map_err(|problems| problem("config", format!("{problems:?}")))?;
         let host = Host::Terminal;
         let context = Self {
             host,
@@ -147,6 +151,7 @@ impl Context {
             url: None,
             said: Mutex::new(false),
             files: None,
+            only_of: None,
             process: Environment::new(),
             variables: inputs::Environment::default(),
             raw,

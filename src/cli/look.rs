@@ -116,9 +116,8 @@ fn slot_lines(slot: &SlotFacts) -> Vec<String> {
         format!("  url       {}", slot.url),
         format!("  build     {}", slot.build),
     ];
-    if let Some(note) = &slot.note {
-        lines.push(format!("  sha256    {}", note.sha256));
-    }
+    let digest = slot.note.as_ref().and_then(|note| note.sha256.as_ref());
+    lines.extend(digest.map(|digest| format!("  sha256    {digest}")));
     lines.extend(slot.since.iter().map(|since| format!("  since     {since}")));
     if let Some(swap) = &slot.last_swap {
         lines.push(format!(
@@ -140,7 +139,7 @@ fn slot_document(slot: &SlotFacts) -> serde_json::Value {
         "state": slot.state,
         "build": slot.build.to_string(),
         "release-id": slot.build.release_id().map(ToString::to_string),
-        "sha256": slot.note.as_ref().map(|note| &note.sha256),
+        "sha256": slot.note.as_ref().and_then(|note| note.sha256.as_ref()),
         "since": slot.since,
         "last-swap": slot.last_swap.as_ref().map(|swap| &swap.timestamp_utc),
         "operation": slot.operation,

@@ -12,15 +12,16 @@ use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
 use crate::inputs::{Inputs, Needs, Source};
 use crate::names::ReleaseId;
-use crate::plan::{self, Decision, Order, Plan, Verb};
+use crate::plan::{self, Decision, Order, Plan, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
-use crate::release::{self, Package, Release};
+use crate::release::{self, Package, Release, earlier, marks};
 
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     let inputs = context.inputs(Needs::Change(verb))?;
-    let record = Record::begin(context).await;
+    // What is settled belongs to a record that was begun before.
+    let record = if verb == Verb::Settle { None } else { Record::begin(context).await };
     let done = journaled(context, verb, &inputs).await;
     let Done { outcome, entries, bug } = match done {
         Ok(done) => done,
@@ -33,7 +34,7 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let mut next = next_command(&conclusion, &inputs);
+    let mut next = next_command(&conclusion, &inputs, *context.cancelled.borrow());
     if context.raw.source("resource-manager-url") == Some(Source::Rehearsal) {
         // Pasted as it stands it would go to the real Azure.
         next = next.map(|next| format!("(on Azure, not in this rehearsal) {next}"));
@@ -109,20 +110,23 @@ async fn carry_out(
     artifact: Option<&Artifact>,
     journal: &mut Journal<'_>,
 ) -> Result<Outcome, Error> {
-    let Some(looked) = unless_cancelled(context, look(context, inputs, journal)).await else {
+    let order = Order { only_of: context.only_of.clone(), ..order(verb, inputs) };
+    let Some(looked) = unless_cancelled(context, look_and_wait(context, inputs, &order, journal)).await
+    else {
         return Ok(cancelled(journal));
     };
     let (azure, path, facts) = looked?;
     if let Some(artifact) = artifact {
         note_package(artifact, journal);
     }
-    let plan = match plan::plan(&order(verb, inputs), &facts) {
+    let plan = match plan::plan(&order, &facts) {
         Decision::Go(plan) => plan,
         Decision::Nothing(reason) => {
             journal.warn(reason);
+            forget_what_never_came(&azure, &order, &facts, journal).await;
             journal.add(Event::Moved {
-                because: Step::NothingToRollBack,
-                phase: machine::next(Phase::Planned, Step::NothingToRollBack)?,
+                because: Step::NothingToDo,
+                phase: machine::next(Phase::Planned, Step::NothingToDo)?,
             });
             return Ok(end(journal, Outcome::NothingToDo));
         }
@@ -144,11 +148,45 @@ async fn carry_out(
         facts: &facts,
         plan: &plan,
         package: package.as_ref(),
+        run: context.host.run(&context.process),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
         progress: &progress,
     };
     Ok(release::run(&release, journal).await?)
+}
+
+/// Reads the facts, and again until no swap of an earlier run can change them.
+async fn look_and_wait(
+    context: &Context,
+    inputs: &Inputs,
+    order: &Order,
+    journal: &mut Journal<'_>,
+) -> Result<(ResourceManager, SitePath, Facts), Error> {
+    let (azure, path, facts) = look(context, inputs, journal).await?;
+    let was = plan::unfinished(&facts);
+    let concerns = |left: &Unfinished| order.concerns(left);
+    let limits = &context.config.limits;
+    let facts = earlier::awaited(&azure, facts, &inputs.slot, limits, &concerns, journal).await;
+    if plan::unfinished(&facts) != was {
+        journal.add(facts_read(&facts));
+    }
+    Ok((azure, path, facts))
+}
+
+/// The next run must not wait again for a swap whose time is over.
+async fn forget_what_never_came(
+    azure: &ResourceManager,
+    order: &Order,
+    facts: &Facts,
+    journal: &mut Journal<'_>,
+) {
+    let left = plan::unfinished(facts).filter(|left| order.concerns(left));
+    if let (Verb::Settle, Some(Unfinished::SwapSent { .. }), Some(staging)) =
+        (order.verb, left, &facts.staging)
+    {
+        marks::forget_swap(azure, staging, journal).await;
+    }
 }
 
 /// What a read that goes wrong every time may take (`http::Request::get`).
@@ -164,11 +202,12 @@ pub(super) async fn look(
     let (azure, path) = context.connect(&inputs.connection).await?;
     journal.add(Event::SignedIn { how: azure.credential().describe() });
     let facts = facts::gather(&azure, &path, &inputs.slot).await?;
-    journal.add(Event::FactsRead {
-        production: view(&facts.production),
-        staging: facts.staging.as_ref().map(view),
-    });
+    journal.add(facts_read(&facts));
     Ok((azure, path, facts))
+}
+
+fn facts_read(facts: &Facts) -> Event {
+    Event::FactsRead { production: view(&facts.production), staging: facts.staging.as_ref().map(view) }
 }
 
 /// What is asked for, for the plan.
@@ -178,6 +217,7 @@ pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
         staging: inputs.slot.clone(),
         release: inputs.release_id.clone(),
         previous: inputs.previous_build.clone(),
+        only_of: None,
     }
 }
 
@@ -188,7 +228,7 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
         url: slot.url.to_string(),
         build: slot.build.to_string(),
         release: slot.build.release_id().cloned(),
-        sha256: slot.note.as_ref().map(|note| note.sha256.clone()),
+        sha256: slot.note.as_ref().and_then(|note| note.sha256.clone()),
     }
 }
 
@@ -254,7 +294,7 @@ fn end(journal: &mut Journal<'_>, outcome: Outcome) -> Outcome {
 }
 
 /// The command that a reader would want next.
-fn next_command(conclusion: &Conclusion, inputs: &Inputs) -> Option<String> {
+fn next_command(conclusion: &Conclusion, inputs: &Inputs, cancelled: bool) -> Option<String> {
     let site = &inputs.connection.site;
     let release: Option<&ReleaseId> = conclusion.release.as_ref().or(inputs.release_id.as_ref());
     match conclusion.outcome? {
@@ -266,6 +306,9 @@ fn next_command(conclusion: &Conclusion, inputs: &Inputs) -> Option<String> {
             "slotway swap --app-name {site} --slot-name {} --release-id {}",
             inputs.slot, release?
         )),
+        Outcome::Stuck if cancelled => {
+            Some(format!("slotway settle --app-name {site} --slot-name {}", inputs.slot))
+        }
         Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot)),
         Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
     }

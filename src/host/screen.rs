@@ -16,7 +16,7 @@ use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
 use crate::release::Progress;
 use crate::release::journal::{Entry, Event};
-use crate::release::machine::Phase;
+use crate::release::machine::{Direction, Phase};
 use crate::report;
 use crate::text;
 
@@ -181,10 +181,10 @@ fn percent(phase: Phase) -> u8 {
         Phase::Planned => 0,
         Phase::Deploying => 10,
         Phase::CheckingStaging => 40,
-        Phase::Swapping => 60,
+        Phase::Swapping(_) | Phase::AwaitingTurn(Direction::Forward, _) => 60,
         Phase::Observing(..) => 75,
         Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
-        Phase::RollingBack => 85,
+        Phase::RollingBack(_) | Phase::AwaitingTurn(Direction::Back, _) => 85,
         Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,
         Phase::Ended(_) => 100,
     }

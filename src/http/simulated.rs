@@ -23,8 +23,7 @@ pub enum NoAnswer {
 }
 
 /// Answers requests.
-pub type Answer =
-    dyn Fn(Request) -> BoxFuture<'static, Result<Response, NoAnswer>> + Send + Sync;
+pub type Answer = dyn Fn(Request) -> BoxFuture<'static, Result<Response, NoAnswer>> + Send + Sync;
 
 /// The wire of a simulation.
 #[derive(Clone)]

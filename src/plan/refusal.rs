@@ -112,6 +112,12 @@ pub enum Refusal {
     /// Neither the caller nor a record says which build was before.
     #[error("nothing tells which build production served before the release that it serves now")]
     ReleaseUnknown,
+    /// An earlier run left production unproven, and a deployment would destroy the way back.
+    #[error("{left}; a deployment to the other slot would destroy the way back")]
+    Unfinished {
+        /// What it left.
+        left: String,
+    },
     /// The version before is gone.
     #[error("the version before {release} was {wanted}, and staging now serves {serves}")]
     PreviousIsGone {
@@ -153,6 +159,9 @@ impl Refusal {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }
             Self::ReleaseUnknown => "give previous-build, if the slot serves it: slotway status shows both",
+            Self::Unfinished { .. } => {
+                "finish it first: slotway settle proves production, or brings the version before back"
+            }
             Self::PreviousIsGone { .. } => {
                 "release the earlier package again: instant rollback ends with the next deployment to staging"
             }

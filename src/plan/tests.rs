@@ -4,7 +4,8 @@ use reqwest::Url;
 
 use super::*;
 use crate::azure::SitePath;
-use crate::facts::Note;
+use crate::azure::model::SlotSwapStatus;
+use crate::facts::{Mark, Note};
 use crate::names::{ResourceGroup, SiteName, SubscriptionId};
 
 fn id(text: &str) -> ReleaseId {
@@ -54,6 +55,20 @@ fn order(verb: Verb, release: Option<&str>) -> Order {
         staging: SlotName::new("staging").expect("well formed"),
         release: release.map(id),
         previous: None,
+        only_of: None,
+    }
+}
+
+fn note(release: &str) -> Note {
+    Note {
+        slotway: 1,
+        release_id: id(release),
+        sha256: None,
+        size_bytes: None,
+        previous: Some("older".to_owned()),
+        written: String::new(),
+        swap: None,
+        rollback: None,
     }
 }
 
@@ -102,14 +117,7 @@ fn a_rollback_of_what_production_does_not_serve_is_nothing_to_do() {
 #[test]
 fn a_rollback_brings_back_only_the_build_that_was_before() {
     let mut facts = facts();
-    facts.production.note = Some(Note {
-        slotway: 1,
-        release_id: id("old"),
-        sha256: String::new(),
-        size_bytes: 0,
-        previous: Some("gone".to_owned()),
-        written: String::new(),
-    });
+    facts.production.note = Some(Note { previous: Some("gone".to_owned()), ..note("old") });
     let refused = refusals(plan(&order(Verb::Rollback, Some("old")), &facts));
     assert!(matches!(refused[..], [Refusal::PreviousIsGone { .. }]));
     facts.production.note = None;
@@ -123,4 +131,74 @@ fn an_unreadable_scm_site_forbids_a_deployment() {
     facts.staging.as_mut().expect("there is one").build = Build::Unreadable("403".to_owned());
     let refused = refusals(plan(&order(Verb::Deploy, None), &facts));
     assert!(matches!(refused[..], [Refusal::ScmUnreadable { .. }]));
+}
+
+fn mark(last_swap: Option<&str>) -> Mark {
+    Mark { sent: "then".to_owned(), by: None, last_swap: last_swap.map(str::to_owned), end: None }
+}
+
+/// Which side serves the release "new", the marks beside it, and what production's last swap was.
+fn left(in_production: bool, note: Note, last_swap: Option<&str>) -> Option<Unfinished> {
+    let mut facts = facts();
+    let (new, old) = (slot("x", "new"), slot("x", "older"));
+    let new = SlotFacts { note: Some(note), ..new };
+    let (production, staging) = if in_production { (new, old) } else { (old, new) };
+    facts.production = production;
+    facts.staging = Some(staging);
+    facts.production.last_swap = last_swap.map(|at| SlotSwapStatus {
+        timestamp_utc: at.to_owned(),
+        source_slot_name: "staging".to_owned(),
+        destination_slot_name: "production".to_owned(),
+    });
+    unfinished(&facts)
+}
+
+#[test]
+fn what_an_earlier_run_left_is_told_by_its_marks_and_by_the_last_swap() {
+    let (release, began) = (id("new"), Some("monday"));
+    let swap = || Some(mark(began));
+    let proven = || Some(Mark { end: Some(End::Proven), ..mark(began) });
+    let noted = |swap, rollback| Note { swap, rollback, ..note("new") };
+    let is = |found: Option<Unfinished>, wanted: fn(ReleaseId, Mark) -> Unfinished| {
+        assert_eq!(found, Some(wanted(release.clone(), mark(began))));
+    };
+    assert_eq!(left(false, noted(None, None), began), None);
+    is(left(false, noted(swap(), None), began), |release, mark| Unfinished::SwapSent { release, mark });
+    assert_eq!(left(false, noted(swap(), None), Some("tuesday")), None, "somebody swapped it back");
+    is(left(true, noted(swap(), None), Some("tuesday")), |release, mark| Unfinished::Unproven {
+        release,
+        mark,
+    });
+    assert_eq!(left(true, noted(proven(), None), Some("tuesday")), None);
+    is(left(true, noted(swap(), swap()), began), |release, mark| Unfinished::RollbackSent { release, mark });
+    is(left(true, noted(proven(), swap()), began), |release, mark| Unfinished::RollbackSent {
+        release,
+        mark,
+    });
+    is(left(false, noted(swap(), swap()), Some("tuesday")), |release, mark| Unfinished::RollbackUnproven {
+        release,
+        mark,
+    });
+    assert_eq!(left(false, noted(swap(), proven()), Some("tuesday")), None);
+}
+
+#[test]
+fn settling_begins_where_the_earlier_run_stopped_and_a_deployment_does_not_begin_at_all() {
+    let unproven = |end| {
+        let mut facts = facts();
+        let swap = Some(Mark { end, ..mark(None) });
+        facts.production.note = Some(Note { swap, ..note("old") });
+        facts
+    };
+    let Decision::Go(settled) = plan(&order(Verb::Settle, None), &unproven(None)) else {
+        panic!("there is something to settle")
+    };
+    assert_eq!((settled.start, settled.old), (Start::CheckProduction, Build::Deployment(id("older"))));
+    let refused = refusals(plan(&order(Verb::Deploy, None), &unproven(None)));
+    assert!(matches!(refused[..], [Refusal::Unfinished { .. }]), "{refused:?}");
+    let told = plan(&order(Verb::Deploy, None), &unproven(Some(End::Stuck)));
+    assert!(matches!(told, Decision::Go(_)), "whoever was told may go on: {told:?}");
+    let theirs = Order { only_of: Some("run 1".to_owned()), ..order(Verb::Settle, None) };
+    assert!(matches!(plan(&theirs, &unproven(None)), Decision::Nothing(_)));
+    assert!(matches!(plan(&order(Verb::Settle, None), &facts()), Decision::Nothing(_)));
 }

@@ -100,7 +100,7 @@ pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bo
 /// # Errors
 ///
 /// What forbids the swap, in words.
-pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, String> {
+pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, Forbidden> {
     let credential = release.azure.credential();
     let token = credential.token().await.map_err(|error| error.to_string())?;
     if token.expires_on - OffsetDateTime::now_utc() < ENOUGH_TIME_LEFT {
@@ -115,7 +115,7 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
     let production = production.map_err(|error| error.to_string())?;
     let staging = staging.map_err(|error| error.to_string())?;
     if !staging.build.is(&before.new) {
-        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new));
+        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new).into());
     }
     let comparable =
         ![&production.build, &before.old].iter().any(|build| matches!(build, Build::Unreadable(_)));
@@ -123,17 +123,22 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         return Err(format!(
             "production serves {}, and served {} when this began: somebody else was at work",
             production.build, before.old
-        ));
+        )
+        .into());
     }
     if release.plan.swaps && !comparable && production.content_id.is_none() {
-        return Err("nothing tells which build production serves, so no swap could be verified".to_owned());
+        return Err("nothing tells which build production serves, so no swap could be verified"
+            .to_owned()
+            .into());
+    }
+    let busy = [&production, &staging].into_iter().find(|slot| slot.operation.is_some());
+    if let Some(operation) = busy.and_then(|slot| slot.operation.as_ref()) {
+        return Err(Forbidden::Busy(format!("an operation is under way: {operation}")));
     }
     for slot in [&production, &staging] {
         if let Some(with) = &slot.prepared_with {
-            return Err(format!("{} has been prepared for a swap with {with} in the meantime", slot.slot));
-        }
-        if let Some(operation) = &slot.operation {
-            return Err(format!("an operation is under way on {}: {operation}", slot.slot));
+            let name = &slot.slot;
+            return Err(format!("{name} has been prepared for a swap with {with} in the meantime").into());
         }
     }
     Ok(Before {
@@ -143,6 +148,23 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         new_content: staging.content_id,
         last_swap: production.last_swap,
     })
+}
+
+/// Why the swap may not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Forbidden {
+    /// Something else is under way, and will end.
+    #[error("{0}")]
+    Busy(String),
+    /// Something is not as it was.
+    #[error("{0}")]
+    Moved(String),
+}
+
+impl From<String> for Forbidden {
+    fn from(reason: String) -> Self {
+        Self::Moved(reason)
+    }
 }
 
 /// Without checks of its own, a slot must answer on its root below 500 on every instance.

@@ -8,13 +8,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::journal::{Event, Journal};
-use super::{Package, Progress, Release};
+use super::{Package, Progress, Release, marks};
 use crate::azure::Scm;
 use crate::azure::error::AzureError;
 use crate::azure::kudu::Upload;
@@ -102,12 +100,12 @@ fn log_text(log: &[String]) -> String {
     log.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
-/// Sends the package and follows the deployment to its end.
+/// Sends the package and follows the deployment to its end; gives what was noted beside it.
 ///
 /// # Errors
 ///
 /// [`DeployError`]; production is untouched in every case.
-pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<ReleaseId, DeployError> {
+pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Note, DeployError> {
     let package = release.package.ok_or(DeployError::NoPackage)?;
     let slot = release.facts.staging.as_ref();
     let host = slot.and_then(|slot| slot.scm_host.as_deref());
@@ -123,9 +121,9 @@ pub async fn deploy(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<
     let uploaded = Instant::now();
     let record = follow.to_the_end().await?;
     let id = ReleaseId::new(&record.id)?;
-    write_note(release, &scm, &id, package, journal).await;
-    journal.add(Event::Deployed { release: id.clone(), elapsed: uploaded.elapsed() });
-    Ok(id)
+    let note = write_note(release, &scm, &id, package, journal).await;
+    journal.add(Event::Deployed { release: id, elapsed: uploaded.elapsed() });
+    Ok(note)
 }
 
 /// Every record that was there before ours: the slot's own, and production's, which
@@ -339,14 +337,16 @@ async fn write_note(
     id: &ReleaseId,
     package: &Package,
     journal: &mut Journal<'_>,
-) {
+) -> Note {
     let note = Note {
         slotway: 1,
         release_id: id.clone(),
-        sha256: package.sha256.clone(),
-        size_bytes: package.size_bytes,
+        sha256: Some(package.sha256.clone()),
+        size_bytes: Some(package.size_bytes),
         previous: release.facts.production.build.release_id().map(ToString::to_string),
-        written: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+        written: marks::now(),
+        swap: None,
+        rollback: None,
     };
     let written = match serde_json::to_string(&note) {
         Ok(text) => scm.write_note(id.as_str(), &text).await.map_err(|error| error.to_string()),
@@ -355,4 +355,5 @@ async fn write_note(
     if let Err(reason) = written {
         journal.warn(format!("{reason}; a later rollback will not know which build was before"));
     }
+    note
 }

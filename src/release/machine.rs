@@ -27,8 +27,11 @@ pub enum Phase {
     Deploying,
     /// Staging is proven: it serves this build, every instance answers, checks pass.
     CheckingStaging,
-    /// The one swap request is out.
-    Swapping,
+    /// A swap request is out. The number counts how often Azure was asked: it is asked
+    /// again only after it refused because something else was under way.
+    Swapping(u8),
+    /// Azure refused the swap for now: it is read until both slots are as they were and idle.
+    AwaitingTurn(Direction, u8),
     /// Azure is read until it says which build production serves; what the swap's
     /// answer claimed decides what seeing the old build means.
     Observing(Direction, Claim),
@@ -38,8 +41,8 @@ pub enum Phase {
     LookingBack,
     /// The other slot, where the old build lies, is looked at.
     LookingAtOtherSlot,
-    /// The one swap request back is out.
-    RollingBack,
+    /// The same, back.
+    RollingBack(u8),
     /// The old build is proven in production.
     CheckingRollback,
     /// About to end like this: production is read once more, because others act too.
@@ -58,7 +61,7 @@ pub enum Outcome {
     Released,
     /// Staging serves the new build, verified; production is untouched.
     Staged,
-    /// There was nothing to roll back.
+    /// There was nothing to roll back, or to settle.
     NothingToDo,
     /// Production is untouched and serves the old build.
     Refused,
@@ -102,8 +105,8 @@ pub enum Event {
     Began(Start),
     /// The plan found something that forbids it.
     PlanRefused,
-    /// The plan found nothing to roll back.
-    NothingToRollBack,
+    /// The plan found nothing to do.
+    NothingToDo,
     /// The package lies in staging.
     Deployed,
     /// It does not.
@@ -116,6 +119,12 @@ pub enum Event {
     StagingFailed,
     /// The swap request, or its operation, came to an end of whatever kind.
     SwapEnded(Claim),
+    /// Azure refused the swap for now, or would: nothing of it was carried out.
+    SwapPutOff,
+    /// Both slots are as they were, and nothing is under way.
+    TurnCame,
+    /// They are not, or not in time.
+    TurnLost,
     /// Azure was read.
     Observed(Serving),
     /// Production passed its checks.
@@ -142,6 +151,9 @@ pub struct IllegalEvent {
     event: Event,
 }
 
+/// How often Azure is asked for one swap, as long as it answers that something else is under way.
+pub const MOST_TURNS: u8 = 20;
+
 /// The table.
 ///
 /// # Errors
@@ -156,17 +168,24 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Planned, E::Began(Start::CheckProduction)) => P::CheckingProduction,
         (P::Planned, E::Began(Start::RollBack)) => P::LookingBack,
         (P::Planned, E::PlanRefused | E::Cancelled) => P::Ended(Outcome::Refused),
-        (P::Planned, E::NothingToRollBack) => P::Ended(Outcome::NothingToDo),
+        (P::Planned, E::NothingToDo) => P::Ended(Outcome::NothingToDo),
 
         (P::Deploying, E::Deployed) => P::CheckingStaging,
         (P::Deploying, E::DeployFailed | E::Cancelled) => P::Confirming(Outcome::Refused),
 
-        (P::CheckingStaging, E::StagingPassed) => P::Swapping,
+        (P::CheckingStaging, E::StagingPassed) => P::Swapping(1),
+        (P::CheckingStaging, E::SwapPutOff) => P::AwaitingTurn(Direction::Forward, 0),
         (P::CheckingStaging, E::StagingPassedAndStop) => P::Ended(Outcome::Staged),
         (P::CheckingStaging, E::StagingFailed | E::Cancelled) => P::Confirming(Outcome::Refused),
 
         // Whatever a swap's answer claims, the next call is a read.
-        (P::Swapping, E::SwapEnded(claim)) => P::Observing(Direction::Forward, claim),
+        (P::Swapping(_), E::SwapEnded(claim)) => P::Observing(Direction::Forward, claim),
+        (P::Swapping(asked), E::SwapPutOff) if asked < MOST_TURNS => {
+            P::AwaitingTurn(Direction::Forward, asked)
+        }
+        (P::AwaitingTurn(Direction::Forward, asked), E::TurnCame) => P::Swapping(asked + 1),
+        (P::AwaitingTurn(direction, _), E::TurnLost) => P::Observing(direction, Claim::Failed),
+        (P::AwaitingTurn(Direction::Forward, _), E::Cancelled) => P::Confirming(Outcome::Refused),
         (P::Observing(Direction::Forward, _), E::Observed(Serving::New)) => P::CheckingProduction,
         // Only a swap that was refused, or failed, cannot happen any more.
         (P::Observing(Direction::Forward, Claim::Failed), E::Observed(Serving::Old)) => {
@@ -183,11 +202,16 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::LookingBack, E::Observed(Serving::New)) => P::LookingAtOtherSlot,
         (P::LookingBack, E::Observed(Serving::Old)) => P::CheckingRollback,
         (P::LookingBack, E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
-        (P::LookingAtOtherSlot, E::OtherSlotGood) => P::RollingBack,
+        (P::LookingAtOtherSlot, E::OtherSlotGood) => P::RollingBack(1),
         (P::LookingAtOtherSlot, E::OtherSlotBad) => P::Ended(Outcome::Stuck),
         (P::LookingBack | P::LookingAtOtherSlot, E::Cancelled) => P::Ended(Outcome::Stuck),
 
-        (P::RollingBack, E::SwapEnded(claim)) => P::Observing(Direction::Back, claim),
+        (P::RollingBack(_), E::SwapEnded(claim)) => P::Observing(Direction::Back, claim),
+        (P::RollingBack(asked), E::SwapPutOff) if asked < MOST_TURNS => {
+            P::AwaitingTurn(Direction::Back, asked)
+        }
+        (P::AwaitingTurn(Direction::Back, asked), E::TurnCame) => P::RollingBack(asked + 1),
+        (P::AwaitingTurn(Direction::Back, _), E::Cancelled) => P::Ended(Outcome::Stuck),
         (P::Observing(Direction::Back, _), E::Observed(Serving::Old)) => P::CheckingRollback,
         (P::Observing(Direction::Back, _), E::Observed(Serving::New)) => P::Ended(Outcome::Stuck),
 
@@ -202,7 +226,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Confirming(_), E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         // A swap under way cannot be called back: say what is seen, and that it may move.
-        (P::Swapping | P::RollingBack | P::Observing(..), E::Cancelled) => P::Leaving,
+        (P::Swapping(_) | P::RollingBack(_) | P::Observing(..), E::Cancelled) => P::Leaving,
         (P::Leaving, E::Observed(_) | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         (phase, event) => return Err(IllegalEvent { phase, event }),
@@ -224,13 +248,14 @@ impl Phase {
             Self::Planned => "plan",
             Self::Deploying => "deploy",
             Self::CheckingStaging => "check staging",
-            Self::Swapping => "swap",
+            Self::Swapping(_) => "swap",
+            Self::AwaitingTurn(..) => "wait for the turn",
             Self::Observing(Direction::Forward, _) => "verify the swap",
             Self::Observing(Direction::Back, _) => "verify the rollback",
             Self::CheckingProduction => "check production",
             Self::LookingBack => "look before rolling back",
             Self::LookingAtOtherSlot => "look at the other slot",
-            Self::RollingBack => "roll back",
+            Self::RollingBack(_) => "roll back",
             Self::CheckingRollback => "check the rollback",
             Self::Confirming(_) => "confirm",
             Self::Leaving => "leave",

@@ -31,13 +31,24 @@ pub struct Ending {
     pub claim: Claim,
     /// How it became known.
     pub learnt: Learnt,
+    /// Whether Azure refused it only because something else is under way.
+    pub put_off: bool,
     /// Why it failed or is unclear, and what to do.
     pub trouble: Option<(String, Vec<String>)>,
 }
 
 impl Ending {
     fn unclear(reason: String) -> Self {
-        Self { claim: Claim::Unclear, learnt: Learnt::Answer, trouble: Some((reason, Vec::new())) }
+        Self {
+            claim: Claim::Unclear,
+            learnt: Learnt::Answer,
+            put_off: false,
+            trouble: Some((reason, Vec::new())),
+        }
+    }
+
+    fn finished(learnt: Learnt) -> Self {
+        Self { claim: Claim::Finished, learnt, put_off: false, trouble: None }
     }
 }
 
@@ -59,7 +70,7 @@ pub async fn swap(
                 wait.until_the_end(location, retry_after).await
             }
             // 200 at once: done, seen for trivial swaps.
-            Reading::Succeeded => Ending { claim: Claim::Finished, learnt: Learnt::Answer, trouble: None },
+            Reading::Succeeded => Ending::finished(Learnt::Answer),
             Reading::Failed(refusal) => failed(Learnt::Answer, &refusal),
             // Accepted, in words that nobody understands: the site has to tell.
             Reading::Unclear(reason) => {
@@ -76,6 +87,7 @@ pub async fn swap(
         Err(error) => Ending {
             claim: Claim::Failed,
             learnt: Learnt::Answer,
+            put_off: error.status().is_some_and(|status| is_put_off(status, &error.to_string())),
             trouble: Some((error.to_string(), help_for(&error))),
         },
     };
@@ -134,7 +146,7 @@ impl Wait<'_> {
                     retry_after = wish;
                 }
                 Reading::Succeeded => {
-                    return Ending { claim: Claim::Finished, learnt: Learnt::Operation, trouble: None };
+                    return Ending::finished(Learnt::Operation);
                 }
                 Reading::Failed(refusal) => return failed(Learnt::Operation, &refusal),
                 Reading::Unclear(reason) => {
@@ -168,7 +180,7 @@ impl Wait<'_> {
             };
             let content = self.before.by_content(site.properties.deployment_id.as_deref());
             if newer && content.is_none_or(|serving| serving == wanted) {
-                return Ending { claim: Claim::Finished, learnt: Learnt::SiteStatus, trouble: None };
+                return Ending::finished(Learnt::SiteStatus);
             }
         }
     }
@@ -178,6 +190,7 @@ fn failed(learnt: Learnt, refusal: &crate::http::Refusal) -> Ending {
     Ending {
         claim: Claim::Failed,
         learnt,
+        put_off: is_put_off(refusal.status, &refusal.to_string()),
         trouble: Some((format!("the swap failed: {refusal}"), swap_help(&refusal.to_string()))),
     }
 }
@@ -185,6 +198,14 @@ fn failed(learnt: Learnt, refusal: &crate::http::Refusal) -> Ending {
 fn help_for(error: &AzureError) -> Vec<String> {
     let specific = swap_help(&error.to_string());
     if specific.is_empty() { error.help() } else { specific }
+}
+
+/// The answers with which Azure puts a swap off instead of refusing it for good
+/// (arm-app-service §9, and 429 of §15): nothing of it was carried out, or all was undone.
+fn is_put_off(status: u16, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let words = ["another operation is in progress", "allocation of vm instances", "exclusive lock"];
+    status == 429 || (400..500).contains(&status) && words.iter().any(|words| text.contains(words))
 }
 
 /// Known refusals of a swap and their remedies (arm-app-service §9).

@@ -9,6 +9,7 @@ mod metadata;
 mod rehearse;
 mod server;
 mod service;
+mod settle;
 mod sign_in;
 mod trouble;
 mod walls;

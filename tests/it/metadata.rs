@@ -28,7 +28,7 @@ const NOT_OF_THE_TASK: [&str; 14] = [
     "pull-request-comment",
 ];
 
-const VERBS: [&str; 7] = ["release", "deploy", "swap", "rollback", "check", "plan", "status"];
+const VERBS: [&str; 8] = ["release", "deploy", "swap", "rollback", "settle", "check", "plan", "status"];
 
 const OUTPUTS: [&str; 9] = [
     "outcome",
@@ -112,8 +112,11 @@ fn the_action_starts_the_launcher() {
     let action = yaml("action.yml");
     let known = BTreeSet::from(["name", "description", "author", "branding", "inputs", "outputs", "runs"]);
     assert_eq!(keys(&action), known);
-    assert_eq!(action["runs"], serde_json::json!({"using": "node24", "main": "launch.js"}));
-    assert!(root().join("launch.js").is_file());
+    assert_eq!(
+        action["runs"],
+        serde_json::json!({"using": "node24", "main": "launch.js", "post": "launcher/settle.js"})
+    );
+    assert!(root().join("launch.js").is_file() && root().join("launcher/settle.js").is_file());
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn the_task_keeps_to_its_schema() {
     let task = json("task.json");
     let known = "id name friendlyName description helpUrl helpMarkDown author category visibility runsOn version \
                  minimumAgentVersion instanceNameFormat groups inputs dataSourceBindings outputVariables restrictions \
-                 execution $schema";
+                 execution postjobexecution $schema";
     assert!(keys(&task).is_subset(&known.split(' ').filter(|word| !word.is_empty()).collect()));
     let id = uuid::Uuid::try_parse(task["id"].as_str().expect("a text")).expect("a GUID");
     assert_eq!(id.to_string(), "6f0d7c5e-3c0b-4b7e-9a53-8d1f2c4e7ab9", "it never changes");

@@ -66,6 +66,42 @@ fn a_swap_that_is_refused_leaves_production_untouched_and_gives_no_orders_to_the
     }
 }
 
+const BUSY: &str = "do: {status: {code: 409, body: {Code: Conflict, Message: 'Cannot modify this site because another operation is in progress. Details: Id: 1, OperationName: SwapSiteSlots'}}}";
+
+#[test]
+fn a_swap_that_azure_puts_off_is_asked_for_again_once_both_slots_are_found_as_they_were() {
+    let service = Service::start(&format!(
+        "faults:\n- {{on: {{service: resource-manager, path: slotsswap$}}, times: 2, {BUSY}}}\n"
+    ));
+    let (finished, report) = release(&service);
+    assert_eq!((outcome(&report), service.swaps()), ("released", 1), "{}", finished.stderr);
+    assert!(texts(&report).contains("another operation is in progress"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_swap_that_is_put_off_for_somebody_elses_is_not_sent_on_top_of_it() {
+    let service = Service::start(
+        "durations: {swap-switch: 4s}\nactors: [{after: deployed, do: swap, source: staging}]\n",
+    );
+    let (finished, report) = release(&service);
+    assert_eq!((outcome(&report), service.swaps()), ("released", 1), "only theirs: {}", finished.stderr);
+    assert!(texts(&report).contains("waiting for the swap's turn"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_swap_back_that_azure_puts_off_is_asked_for_again() {
+    let service = Service::start(&format!(
+        "slots: {{production: {{slot-settings: {{PAYMENTS: live}}}}}}\nfaults:\n- {{on: {{service: resource-manager, path: slotsswap$}}, skip: 1, times: 2, {BUSY}}}\n"
+    ));
+    let old = service.serves("production");
+    let app = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/apps/breaks-in-production");
+    let checks = "checks: [{path: /health, retry-for: 1s, every: 100ms}]\n";
+    service.place.write("slotway.yml", format!("{QUICK}{checks}"));
+    let finished = service.run("release", &["--package", app]);
+    assert_eq!((finished.code, service.swaps()), (4, 2), "{}", finished.stderr);
+    assert_eq!(service.serves("production"), old);
+}
+
 #[test]
 fn a_slow_swap_is_waited_for_although_its_operation_says_nothing() {
     let service = Service::start(

@@ -141,3 +141,35 @@ test('the tool cache is used when its marker stands, and its content verified', 
   assert.match(ended.stdout, /^::error .*The checksum of .* is wrong/);
   assert.equal(standIn(ended), null);
 });
+
+test('the post hook settles what a step left open, and only that', { skip: SKIP }, async (t) => {
+  const { at, write, list, run } = place(t);
+  write(PACKED, REPORT, 0o755);
+  list(REPORT);
+  const hook = 'launcher/settle.js';
+  for (const [open, closed] of [
+    [{ ...GITHUB, STATE_slotway: 'open' }, { ...GITHUB, STATE_slotway: 'closed' }],
+    [{ ...AZURE, VSTS_TASKVARIABLE_SLOTWAY: 'open' }, { ...AZURE, VSTS_TASKVARIABLE_SLOTWAY: 'closed' }],
+  ]) {
+    assert.deepEqual(standIn(await run(open, hook)).arguments, ['run', '--settle']);
+    assert.deepEqual(await run(closed, hook), { stdout: '', stderr: '', code: 0 });
+  }
+  // A step that never began leaves no word.
+  assert.equal(standIn(await run(GITHUB, hook)), null);
+  assert.equal(standIn(await run(AZURE, hook)), null);
+
+  const state = write('state', '');
+  await run({ ...GITHUB, GITHUB_STATE: state });
+  assert.equal(require('fs').readFileSync(at('state'), 'utf8'), 'slotway=open\nslotway=closed\n');
+  const said = (await run(AZURE)).stdout;
+  assert.match(said, /##vso\[task\.settaskvariable variable=slotway;\]open\n[^]*\]closed\n/);
+});
+
+test('a step whose binary was killed stays open', { skip: SKIP }, async (t) => {
+  const { at, write, list, run } = place(t);
+  const dying = `#!${process.execPath}\nprocess.kill(process.pid, 'SIGKILL');\nsetInterval(() => {}, 1000);\n`;
+  write(PACKED, dying, 0o755);
+  list(dying);
+  await run({ ...GITHUB, GITHUB_STATE: write('state', '') });
+  assert.equal(require('fs').readFileSync(at('state'), 'utf8'), 'slotway=open\n');
+});

@@ -47,7 +47,10 @@ pub(super) async fn problems(simulation: &Simulation, client: &Client, finished:
         // Nobody could tell, and it says so.
         Outcome::Stuck if said == "could not be read" => {}
         Outcome::Refused if said == "could not be read" => {}
-        _ => claim(said == serves.build, format!("it says that production serves {said}, and it serves {serves:?}")),
+        _ => claim(
+            said == serves.build,
+            format!("it says that production serves {said}, and it serves {serves:?}"),
+        ),
     }
     for problem in about_swaps(simulation, client, finished) {
         claim(false, problem);
@@ -65,7 +68,8 @@ pub(super) async fn problems(simulation: &Simulation, client: &Client, finished:
 fn about_swaps(_simulation: &Simulation, client: &Client, finished: &Finished) -> Vec<String> {
     let mut problems = Vec::new();
     let sent = |direction: Direction| {
-        let wanted = |event: &&Event| matches!(event, Event::SwapSent { direction: way } if *way == direction);
+        let wanted =
+            |event: &&Event| matches!(event, Event::SwapSent { direction: way } if *way == direction);
         finished.entries.iter().map(|entry| &entry.event).filter(wanted).count()
     };
     let (forward, back) = (sent(Direction::Forward), sent(Direction::Back));

@@ -28,12 +28,7 @@ use crate::emulator::world::SlotRef;
 const BELOW_HOME: usize = 2;
 
 /// Answers a request below `/api/vfs`.
-pub(super) async fn answer(
-    cloud: &Arc<Cloud>,
-    slot: &SlotRef,
-    path: &Path,
-    request: Request<Body>,
-) -> Reply {
+pub(super) async fn answer(cloud: &Arc<Cloud>, slot: &SlotRef, path: &Path, request: Request<Body>) -> Reply {
     let (home, scm) =
         look(cloud, slot, |_, _, found| Ok((found.side.files.clone(), found.hosts.scm.clone())))?;
     if request.method() == Method::GET {
