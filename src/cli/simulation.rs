@@ -25,6 +25,7 @@ use crate::release::journal::{Conclusion, Entry};
 use crate::release::machine::Outcome;
 
 mod chance;
+mod death;
 mod door;
 mod fault;
 mod matrix;
@@ -34,6 +35,8 @@ mod truth;
 use chance::Chance;
 use door::Door;
 
+/// Longer than any course.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What no output may show.
 const SECRET: &str = "s3cr3t-Of-The-Simulation";
 
@@ -50,6 +53,7 @@ struct Simulation {
     inside: Arc<Inside>,
     folder: tempfile::TempDir,
     seed: u64,
+    history: truth::History,
 }
 
 /// One who runs verbs: a pipeline, with a network of its own.
@@ -77,6 +81,8 @@ struct Finished {
     entries: Vec<Entry>,
     /// All that it showed.
     shown: String,
+    /// When it began, by the simulated clock.
+    began: Instant,
     /// By the simulated clock.
     took: Duration,
 }
@@ -86,7 +92,7 @@ struct Finished {
 enum Ran {
     Finished(Box<Finished>),
     /// It ended before it began anything, with an error.
-    Failed(crate::error::Error),
+    Failed(Box<crate::error::Error>),
     /// It was killed.
     Died,
 }
@@ -95,16 +101,27 @@ impl Ran {
     fn finished(self) -> Finished {
         match self {
             Self::Finished(finished) => *finished,
-            other => panic!("the run came to no outcome: {other:?}"),
+            Self::Failed(error) => panic!("the run came to no outcome: {error}"),
+            Self::Died => panic!("the run was killed"),
         }
     }
 }
 
 /// Runs a course on a runtime of its own, whose time is simulated.
 fn simulate<T>(course: impl Future<Output = T>) -> T {
+    simulate_with_clock(*BEGINNING, course)
+}
+
+/// As [`simulate`], and the clients' clock shows this time at the beginning.
+fn simulate_with_clock<T>(clock: time::OffsetDateTime, course: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime without sockets").block_on(course)
+    runtime.expect("a runtime without sockets").block_on(async {
+        let _clock = crate::clock::simulated::begin(clock);
+        // Whoever waits for nothing any more is found here, because the clock jumps.
+        let limited = tokio::time::timeout(DAY, Box::pin(course));
+        limited.await.expect("the course hangs: it waits for something that never comes")
+    })
 }
 
 /// A scenario with the durations that Azure shows, two workers, and sticky settings that
@@ -141,7 +158,8 @@ impl Simulation {
         let folder = folder.expect("a temporary folder");
         let seed = scenario.seed;
         let inside = Inside::start(scenario, folder.path(), SECRET, *BEGINNING).await.expect("a world");
-        Self { inside: Arc::new(inside), folder, seed }
+        let history = truth::History::keep(&inside);
+        Self { inside: Arc::new(inside), folder, seed, history }
     }
 
     /// Somebody who runs verbs; the salt tells their chance from others'.
@@ -153,7 +171,7 @@ impl Simulation {
     /// Runs a verb to its end, or to the death that the client's door has in store.
     async fn run(&self, client: &Client, order: &Order) -> Ran {
         let death = client.door.death();
-        let running = self.perform(client, order);
+        let running = Box::pin(self.perform(client, order));
         tokio::select! {
             biased;
             ran = running => ran,
@@ -168,15 +186,15 @@ impl Simulation {
         let made = Context::simulated(self.raw(order), CONFIG, network, out, client.cancel.subscribe());
         let context = match made {
             Ok(context) => context,
-            Err(error) => return Ran::Failed(error),
+            Err(error) => return Ran::Failed(error.into()),
         };
         let inputs = match context.inputs(Needs::Change(order.verb)) {
             Ok(inputs) => inputs,
-            Err(error) => return Ran::Failed(error),
+            Err(error) => return Ran::Failed(error.into()),
         };
         let done = match run::journaled(&context, order.verb, &inputs).await {
             Ok(done) => done,
-            Err(error) => return Ran::Failed(error),
+            Err(error) => return Ran::Failed(error.into()),
         };
         let code = if done.bug { run::INTERNAL_ERROR } else { exit_code(done.outcome, order.verb) };
         let took = began.elapsed();
@@ -187,6 +205,7 @@ impl Simulation {
             conclusion: Conclusion::of(&done.entries),
             entries: done.entries,
             shown: client.shown.text(),
+            began,
             took,
         }))
     }
@@ -208,6 +227,7 @@ impl Simulation {
         if let Ok(inside) = Arc::try_unwrap(self.inside) {
             inside.shutdown().await;
         }
+        self.history.end();
         drop(self.folder);
     }
 }
@@ -227,6 +247,10 @@ impl Order {
 
     fn rollback(release: &str) -> Self {
         Self { release: Some(release.to_owned()), ..Self::bare(Verb::Rollback) }
+    }
+
+    fn settle() -> Self {
+        Self::bare(Verb::Settle)
     }
 
     fn bare(verb: Verb) -> Self {
@@ -266,7 +290,7 @@ fn the_same_seed_gives_the_same_course() {
             let simulation = Simulation::start(scenario(seed)).await;
             let client = simulation.client(0);
             let finished = simulation.run(&client, &Order::release("bad")).await.finished();
-            let problems = truth::problems(&simulation, &client, &finished).await;
+            let problems = truth::problems(&simulation, &client, &finished);
             assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
             assert_eq!(finished.outcome, Outcome::RolledBack, "{}", finished.shown);
             (finished.shown, finished.took, client.door.log())
@@ -286,7 +310,7 @@ fn a_good_release_takes_minutes_of_simulated_time_and_is_true() {
         let simulation = Simulation::start(Scenario { durations: Durations::realistic(), ..scenario(1) }).await;
         let client = simulation.client(0);
         let finished = simulation.run(&client, &Order::release("2")).await.finished();
-        let problems = truth::problems(&simulation, &client, &finished).await;
+        let problems = truth::problems(&simulation, &client, &finished);
         assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
         drop(client);
         simulation.end().await;

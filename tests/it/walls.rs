@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 /// Which rooms a room may name. What is not listed may name no other room.
 const MAY_NAME: [(&str, &[&str]); 14] = [
     ("artifact", &["names"]),
-    ("azure", &["http", "names", "secret"]),
+    ("azure", &["clock", "http", "names", "secret"]),
     ("checks", &["http", "names", "secret"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
     ("emulator", &["names"]),
     ("facts", &["azure", "names"]),
     ("plan", &["facts", "names"]),
-    ("release", &["plan", "facts", "azure", "checks", "http", "names"]),
+    ("release", &["clock", "plan", "facts", "azure", "checks", "http", "names"]),
     ("report", &["release", "checks", "text"]),
     ("host", &["report", "release", "checks", "artifact", "secret", "text"]),
-    ("http", &["secret"]),
+    ("http", &["clock", "secret"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
     ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),
     (

@@ -3,6 +3,8 @@
 //! Owns the names that the table of docs/FAULTS.md uses, and the words by which a run
 //! that fails for such a fault may be expected to tell it. Must not know a verb.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::door::Trouble;
@@ -66,6 +68,7 @@ fn statuses() -> Vec<Fault> {
     );
     vec![
         status("400", 400, &[], arm("BadRequest", "The request is not valid."), false),
+        fault("tokens end", Trouble::TokensEnd),
         status("401", 401, &[], arm("ExpiredAuthenticationToken", "The access token has expired."), false),
         status("403", 403, &[], arm("AuthorizationFailed", "No authorization to do this."), false),
         status("404", 404, &[], arm("ResourceNotFound", "It was not found."), false),
@@ -74,6 +77,7 @@ fn statuses() -> Vec<Fault> {
         status("417", 417, &[], site("ExpectationFailed", "Cannot swap site slots for site 'shop'."), false),
         status("429 for 5 s", 429, &[("retry-after", "5")], site("429", "Too many requests."), false),
         status("429 until a past date", 429, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], Value::Null, false),
+        fault("429 until a date", Trouble::UntilDate(Duration::from_secs(7))),
         status("429 for ages", 429, &[("retry-after", "99999999999")], Value::Null, false),
         status("429 until nonsense", 429, &[("retry-after", "soon")], Value::Null, false),
         status("500", 500, &[], arm("InternalServerError", "There was an error."), false),
