@@ -142,7 +142,7 @@ impl Answer {
 
     /// How long the server asks to wait before the next request.
     pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(&self.headers, std::time::SystemTime::now())
+        retry_after(&self.headers, crate::clock::now().into())
     }
 }
 

@@ -9,6 +9,7 @@ pub mod artifact;
 pub mod azure;
 pub mod checks;
 pub mod cli;
+pub mod clock;
 pub mod emulator;
 pub mod error;
 pub mod facts;

@@ -417,7 +417,9 @@ async fn last_read(release: &Release<'_>, state: &mut State, journal: &mut Journ
 /// Closes the marks of this run. A cancelled one leaves them open: it is for settle to finish.
 async fn mark_end(release: &Release<'_>, state: &mut State, outcome: Outcome, journal: &mut Journal<'_>) {
     let serving = state.last.as_ref().map(|seen| seen.serving);
-    if let (Some(serving), false) = (serving, *release.cancelled.borrow()) {
+    // Borrowed no longer than it takes to look: a signal that comes meanwhile would wait for it.
+    let cancelled = *release.cancelled.borrow();
+    if let (Some(serving), false) = (serving, cancelled) {
         marks::ended(release, &mut state.note, outcome, serving, journal).await;
     }
 }

@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 
 use super::endpoints::Endpoints;
 use super::error::AzureError;
+use crate::clock;
 use crate::http::{Http, chain};
 use crate::names::{ClientId, TenantId};
 use crate::secret::Secret;
@@ -114,6 +115,10 @@ impl Credential {
         if let Some(token) = self.held() {
             return Ok(token);
         }
+        if self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            // It is about to end: whatever the crate holds must not come back in its place.
+            self.forget();
+        }
         let credential = Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner));
         let scope = self.endpoints.scope();
         let answer = tokio::time::timeout(TOKEN_LIMIT, credential.get_token(&[&scope], None)).await;
@@ -122,7 +127,8 @@ impl Credential {
             Ok(Err(error)) => return Err(self.refused(&chain(&error))),
             Err(_) => return Err(self.refused(&format!("no token within {} s", TOKEN_LIMIT.as_secs()))),
         };
-        let token = Token { secret: Secret::new(token.token.secret()), expires_on: token.expires_on };
+        let expires_on = clock::by_ours(token.expires_on);
+        let token = Token { secret: Secret::new(token.token.secret()), expires_on };
         self.obtained.announce(&token.secret);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)
@@ -130,7 +136,7 @@ impl Credential {
 
     fn held(&self) -> Option<Token> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clone().filter(|token| token.expires_on > OffsetDateTime::now_utc() + RENEW_BEFORE)
+        held.clone().filter(|token| token.expires_on > clock::now() + RENEW_BEFORE)
     }
 
     /// Forgets cached tokens, so that the next one is asked for anew. The crate's

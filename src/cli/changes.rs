@@ -56,6 +56,6 @@ async fn history(context: &Context, changes: &Changes) -> Option<History> {
     }
     let token = context.raw.get("github-token")?;
     let http = Http::new(&context.network).ok()?;
-    let github = GitHub::new(&context.process, &Secret::new(token), http.client()?).ok()?;
+    let github = GitHub::new(&context.process, &Secret::new(token), http.wire()).ok()?;
     github.history(from, to).await.inspect_err(|error| tracing::debug!(%error, "no list of commits")).ok()
 }

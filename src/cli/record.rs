@@ -25,8 +25,7 @@ impl Record {
         let http = Http::new(&context.network);
         let http =
             http.map_err(|error| context.terminal.annotate(Grade::Warning, "GitHub", &error.to_string()));
-        let github = GitHub::new(&context.process, &Secret::new(token), http.ok()?.client()?);
-        let github = warned(context, github)?;
+        let github = warned(context, GitHub::new(&context.process, &Secret::new(token), http.ok()?.wire()))?;
         let deployment = match context.raw.get("github-environment") {
             Some(environment) => warned(context, github.begin_deployment(environment).await),
             None => None,

@@ -10,6 +10,7 @@ use octocrab::Octocrab;
 use serde_json::{Value, json};
 
 use super::{Environment, github_client};
+use crate::http::Wire;
 use crate::secret::Secret;
 use crate::source::{Commit, Commits, History, MOST_COMMITS, Source};
 
@@ -56,15 +57,11 @@ impl GitHub {
     /// # Errors
     ///
     /// [`GitHubError::NotInAJob`] where the variables are missing.
-    pub fn new(
-        environment: &Environment,
-        token: &Secret,
-        http: &reqwest::Client,
-    ) -> Result<Self, GitHubError> {
+    pub fn new(environment: &Environment, token: &Secret, wire: &Wire) -> Result<Self, GitHubError> {
         let get = |name: &'static str| {
             environment.get(name).filter(|value| !value.is_empty()).ok_or(GitHubError::NotInAJob(name))
         };
-        let client = github_client::client(http, get("GITHUB_API_URL")?, token).ok_or_else(|| {
+        let client = github_client::client(wire, get("GITHUB_API_URL")?, token).ok_or_else(|| {
             let reason = "github-token holds characters that no header may hold".to_owned();
             GitHubError::Call { doing: "reach GitHub's API", reason }
         })?;
@@ -286,11 +283,6 @@ mod tests {
         })
     }
 
-    fn http() -> reqwest::Client {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::new()
-    }
-
     /// A line of 210 commits, oldest first, as GitHub pages them; the other way there is one.
     fn compared(call: &str, page: usize) -> Value {
         let total = if call.contains(&format!("/{OLD}...{NEW}")) { 210 } else { 1 };
@@ -304,6 +296,11 @@ mod tests {
             })
             .collect();
         json!({"total_commits": total, "behind_by": if total == 210 { 1 } else { 210 }, "commits": commits})
+    }
+
+    fn wire() -> Wire {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Wire::Network(reqwest::Client::new())
     }
 
     async fn github(folder: &std::path::Path) -> (GitHub, Seen) {
@@ -326,7 +323,7 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        let github = GitHub::new(&environment, &Secret::new("t0ken"), &http());
+        let github = GitHub::new(&environment, &Secret::new("t0ken"), &wire());
         (github.expect("in a job"), seen)
     }
 
@@ -371,7 +368,7 @@ mod tests {
 
     #[test]
     fn outside_of_a_job_it_says_what_is_missing() {
-        let error = GitHub::new(&Environment::new(), &Secret::new("t"), &http());
+        let error = GitHub::new(&Environment::new(), &Secret::new("t"), &wire());
         let error = error.expect_err("no variables");
         assert_eq!(error.to_string(), "GITHUB_API_URL is not set: is this a GitHub Actions job?");
     }

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::deploy::{LOG_LINES, log_text};
@@ -22,6 +21,7 @@ use crate::checks::ready::{InstanceReady, ReadySettings, wait_ready};
 use crate::checks::run::{CheckOutcome, Target, deciding_verdict, run_all};
 use crate::checks::spec::{Action, Check};
 use crate::checks::verdict::{Verdict, worst};
+use crate::clock;
 use crate::facts::{self, Build, SlotFacts};
 use crate::http::Wire;
 use crate::names::{ReleaseId, SlotName};
@@ -163,7 +163,7 @@ pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bo
 pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, Forbidden> {
     let credential = release.azure.credential();
     let token = credential.token().await.map_err(|error| error.to_string())?;
-    if token.expires_on - OffsetDateTime::now_utc() < ENOUGH_TIME_LEFT {
+    if token.expires_on - clock::now() < ENOUGH_TIME_LEFT {
         credential.forget();
         credential.token().await.map_err(|error| error.to_string())?;
     }

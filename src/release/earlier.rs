@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::journal::{Event, Journal};
 use crate::azure::ResourceManager;
 use crate::checks::spec::Limits;
+use crate::clock;
 use crate::facts::{self, Facts, Mark};
 use crate::names::SlotName;
 use crate::plan::{Unfinished, unfinished};
@@ -34,7 +35,7 @@ pub async fn awaited(
 ) -> Facts {
     let moving = |facts: &Facts| unfinished(facts).filter(|left| left.may_move() && concerns(left));
     let Some(left) = moving(&facts) else { return facts };
-    let limit = time_left(left.mark(), limits, OffsetDateTime::now_utc());
+    let limit = time_left(left.mark(), limits, clock::now());
     if limit.is_zero() {
         return facts;
     }

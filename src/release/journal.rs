@@ -12,6 +12,7 @@ use super::machine::{Claim, Direction, Event as Step, Outcome, Phase, Serving};
 use crate::checks::ready::InstanceReady;
 use crate::checks::run::CheckOutcome;
 use crate::checks::watch::WatchReport;
+use crate::clock;
 use crate::names::{ReleaseId, SlotName};
 use crate::source::Changes;
 
@@ -210,7 +211,7 @@ impl<'a> Journal<'a> {
 
     /// Adds an entry.
     pub fn add(&mut self, event: Event) {
-        let entry = Entry { at: OffsetDateTime::now_utc(), elapsed: self.began.elapsed(), event };
+        let entry = Entry { at: clock::now(), elapsed: self.began.elapsed(), event };
         (self.show)(&entry);
         self.entries.push(entry);
     }

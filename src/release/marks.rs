@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Release;
@@ -14,6 +13,7 @@ use super::journal::Journal;
 use super::machine::{Direction, Outcome, Serving};
 use super::observe::Before;
 use crate::azure::ResourceManager;
+use crate::clock;
 use crate::facts::{self, Build, End, Mark, Note, SlotFacts};
 use crate::names::ReleaseId;
 
@@ -128,5 +128,5 @@ async fn write(azure: &ResourceManager, slot: Option<&SlotFacts>, note: &Note) -
 
 /// The moment, as it stands in notes.
 pub(super) fn now() -> String {
-    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+    clock::now().format(&Rfc3339).unwrap_or_default()
 }

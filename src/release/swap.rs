@@ -115,6 +115,7 @@ impl Wait<'_> {
             return self.for_the_site(self.deadline, late.to_owned()).await;
         };
         tokio::select! {
+            biased;
             ending = self.poll(location, retry_after) => ending,
             ending = self.for_the_site(self.deadline, late.to_owned()) => ending,
         }
@@ -124,6 +125,7 @@ impl Wait<'_> {
     /// on the site (seen-in-recordings 4), so silence until the end proves nothing.
     async fn for_the_site(&self, until: Instant, trouble: String) -> Ending {
         tokio::select! {
+            biased;
             ending = self.watch_site() => ending,
             () = tokio::time::sleep_until(until) => Ending::unclear(trouble),
         }

@@ -135,6 +135,7 @@ async fn send_once(follow: &Follow<'_>, package: &Package) -> Result<crate::http
     tokio::pin!(publish);
     loop {
         tokio::select! {
+            biased;
             answer = &mut publish => return answer,
             Some(sent) = counts.recv() => {
                 (follow.progress)(Progress::Uploading { sent, total: package.size_bytes });

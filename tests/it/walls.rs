@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 /// Which rooms a room may name. What is not listed may name no other room.
 const MAY_NAME: [(&str, &[&str]); 15] = [
     ("artifact", &["names", "scratch"]),
-    ("azure", &["http", "names", "secret"]),
+    ("azure", &["clock", "http", "names", "secret"]),
     ("checks", &["http", "names", "secret", "text"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.
     ("emulator", &["names"]),
     ("facts", &["azure", "names", "secret", "source"]),
     ("plan", &["facts", "names"]),
-    ("release", &["plan", "facts", "azure", "checks", "http", "names", "source"]),
+    ("release", &["clock", "plan", "facts", "azure", "checks", "http", "names", "source"]),
     ("report", &["plan", "release", "checks", "names", "source", "text"]),
-    ("host", &["report", "release", "checks", "artifact", "secret", "source", "text"]),
-    ("http", &["secret", "text"]),
+    ("host", &["report", "release", "checks", "artifact", "http", "secret", "source", "text"]),
+    ("http", &["clock", "secret", "text"]),
     ("names", &["text"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
     ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),

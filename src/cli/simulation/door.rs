@@ -25,6 +25,9 @@ use crate::http::simulated::{NoAnswer, Simulated};
 const FASTEST: Duration = Duration::from_millis(2);
 const SLOWEST: Duration = Duration::from_millis(40);
 
+/// The one request that changes production.
+pub(super) const SWAP: &str = "arm POST staging slotsswap";
+
 /// How far a run has come, as its own requests tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Stage {
@@ -66,6 +69,10 @@ pub(super) enum Trouble {
     NoName,
     /// Any of the emulator's misbehaviours.
     Kind(Kind),
+    /// 429 with the date that the client's clock shows so much later.
+    UntilDate(Duration),
+    /// The answer is for a token that the service does not take any more.
+    TokensEnd,
 }
 
 /// Which requests a trouble meets.
@@ -118,6 +125,8 @@ struct State {
     log: Vec<Seen>,
     stage: Stage,
     troubles: Vec<(Target, Trouble)>,
+    /// Whether a swap has been sent that may be under way or done.
+    swap_out: bool,
     end: Option<(usize, Boundary, End)>,
     signalled: Option<Instant>,
 }
@@ -137,6 +146,7 @@ impl Door {
             log: Vec::new(),
             stage: Stage::Reading,
             troubles: Vec::new(),
+            swap_out: false,
             end: None,
             signalled: None,
         };
@@ -201,11 +211,16 @@ impl Door {
         let kind = match &trouble {
             Some(Trouble::Refused) => return Err(NoAnswer::Refused),
             Some(Trouble::NoName) => return Err(NoAnswer::NoName),
-            Some(Trouble::Kind(kind)) => Some(kind),
+            Some(Trouble::Kind(kind)) => Some(kind.clone()),
+            Some(Trouble::UntilDate(after)) => Some(until_date(*after)),
+            Some(Trouble::TokensEnd) => {
+                self.inside.cloud().directory.expire_all();
+                None
+            }
             None => None,
         };
         let request = http_request(request)?;
-        let answer = self.inside.answer((service, path), request, kind).await;
+        let answer = self.inside.answer((service, path), request, kind.as_ref()).await;
         self.note_answer(number, answer.as_ref().ok());
         self.reach(number, Boundary::CarriedOut).await;
         self.travel().await;
@@ -224,13 +239,16 @@ impl Door {
         let number = state.log.len();
         let stage = state.stage;
         let trouble = strike(&mut state.troubles, number, &kind);
+        let never_leaves = matches!(trouble, Some(Trouble::Refused | Trouble::NoName));
         state.stage = match kind.as_str() {
+            _ if never_leaves => stage,
             "scm staging POST publish" => Stage::Deploying,
             "scm staging PUT note" => Stage::Staged,
-            "arm POST staging slotsswap" if stage == Stage::Swapped => Stage::SwappedBack,
-            "arm POST staging slotsswap" => Stage::Swapped,
+            SWAP if state.swap_out => Stage::SwappedBack,
+            SWAP => Stage::Swapped,
             _ => stage,
         };
+        state.swap_out |= kind == SWAP && !never_leaves;
         let troubled = trouble.is_some();
         state.log.push(Seen { number, stage, kind, troubled, status: None, began: None });
         (number, trouble)
@@ -240,12 +258,17 @@ impl Door {
         let mut state = self.lock();
         if let (Some(seen), Some(answer)) = (state.log.get_mut(number), answer) {
             seen.status = Some(answer.status().as_u16());
-            if seen.kind != "arm POST staging slotsswap" {
+            if seen.kind != SWAP {
                 return;
             }
             let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
             let operation = location.and_then(|text| text.split("operationresults/").nth(1));
-            seen.began = operation.map(|text| text.split('?').next().unwrap_or_default().to_owned());
+            let refused = (400..500).contains(&answer.status().as_u16());
+            seen.began = operation
+                .filter(|_| !seen.troubled)
+                .map(|text| text.split('?').next().unwrap_or_default().to_owned());
+            // What was refused is asked for again, which is no swap back.
+            state.swap_out &= !refused;
         }
     }
 
@@ -286,6 +309,15 @@ impl Door {
             cancel.send_replace(true);
         }
     }
+}
+
+fn until_date(after: Duration) -> Kind {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = (crate::clock::now() + after).format(&format).unwrap_or_default();
+    let headers = [("retry-after".to_owned(), date)].into();
+    Kind::Status { code: 429, headers, body: serde_json::Value::Null, act: false }
 }
 
 fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str) -> Option<Trouble> {

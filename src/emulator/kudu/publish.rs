@@ -157,11 +157,6 @@ fn package_uri(order: &Value) -> Result<String, Refusal> {
     given.map(str::to_owned).ok_or_else(missing)
 }
 
-async fn refuse(body: Body, refusal: Refusal) -> Reply {
-    wire::discard(body).await;
-    Err(refusal)
-}
-
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -27,6 +27,7 @@ impl Shared {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.inner.wake.notified() => {}
                 () = due => {}
                 () = self.inner.closing.cancelled() => return,
