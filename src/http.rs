@@ -194,16 +194,6 @@ impl Http {
         &self.wire
     }
 
-    /// The client itself, for a library that speaks to a service of its own with it; nothing where the wire is
-    /// simulated.
-    pub fn client(&self) -> Option<&reqwest::Client> {
-        match &self.wire {
-            Wire::Network(client) => Some(client),
-            #[cfg(test)]
-            Wire::Simulated(_) => None,
-        }
-    }
-
     /// Sends a request under its repeat rule and gives back whatever answer came,
     /// of any status.
     ///
