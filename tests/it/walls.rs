@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "artifact", "azure", "checks", "emulator", "error", "facts", "host", "http", "inputs", "names",
+            "artifact", "azure", "checks", "clock", "emulator", "error", "facts", "host", "http", "inputs", "names",
             "plan", "release", "report", "scratch", "secret", "source", "text",
         ],
     ),
