@@ -11,10 +11,13 @@ pub mod error;
 pub mod kudu;
 pub mod model;
 pub mod operation;
+pub mod publish_profile;
 pub mod rights;
+pub mod settings;
 
 pub use arm::{ResourceManager, SitePath};
 pub use credential::{CertificateError, Credential, Presented, SignIn, Signer};
 pub use endpoints::{Cloud, Endpoints};
 pub use error::AzureError;
 pub use kudu::Scm;
+pub use publish_profile::{ProfileError, PublishProfile};

@@ -3,12 +3,13 @@
 //! Owns the command line, the reading of the environment, standard output and the
 //! exit code. What the verbs do is in the rooms below.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use tokio::sync::watch;
 
 mod arguments;
+mod by_profile;
+mod changes;
 mod check;
 mod conclude;
 mod context;
@@ -27,7 +28,10 @@ use crate::plan::Verb;
 
 /// Runs the program with the process's arguments, environment and streams.
 pub fn main() -> ExitCode {
-    let matches = arguments::command().get_matches();
+    let matches = match arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return explain(&error),
+    };
     start_log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,6 +42,17 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     tracing::debug!(peak_memory_kib = peak_memory_kib(), "done");
     conclude(result)
+}
+
+/// Help, the version, or what is wrong with the command line. A wrong argument is repeated
+/// in the message, so it is text from outside.
+fn explain(error: &clap::Error) -> ExitCode {
+    match error.use_stderr() {
+        true => context::write_error_out(&error.render().to_string()),
+        // There is nothing to do about an output that takes no help text.
+        false => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// The most memory this process held, where the system tells (Linux).
@@ -62,6 +77,8 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
                 "run" if matches.get_flag("settle") => match commanded(&context) {
                     // What only reads leaves nothing behind.
                     Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
+                    // A publish profile swaps nothing, and cannot read what others swapped.
+                    Ok(_) if context.raw.get("publish-profile").is_some() => return Ok(0),
                     Ok(_) => {
                         context.only_of = context.host.run(&context.process);
                         Ok("settle")
@@ -89,6 +106,9 @@ fn commanded(context: &Context) -> Result<&'static str, Error> {
 
 /// One verb in a context that may be the process's or a rehearsal's.
 async fn perform(verb: &str, context: &Context) -> Result<u8, Error> {
+    if let Some(inputs) = context.profile(verb)? {
+        return by_profile::perform(verb, context, &inputs).await;
+    }
     match verb {
         "release" => run::change(context, Verb::Release).await,
         "deploy" => run::change(context, Verb::Deploy).await,
@@ -151,11 +171,23 @@ async fn wait_for_signal() {
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLOTWAY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Diagnostics).with_ansi(false).init();
+}
+
+/// Standard error for diagnostics: they repeat what servers say, and on a host they are
+/// part of the log.
+struct Diagnostics;
+
+impl std::io::Write for Diagnostics {
+    /// The subscriber hands over whole events.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        context::write_error_out(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Says an error that no verb has said yet, and turns the result into the exit code.

@@ -2,7 +2,7 @@
 
 use crate::artifact::ArtifactError;
 use crate::azure::AzureError;
-use crate::http::NetworkError;
+use crate::http::{NetworkError, chain};
 use crate::inputs::Problem;
 use crate::plan::Verb;
 use crate::release::machine::{IllegalEvent, Outcome};
@@ -14,7 +14,7 @@ pub enum Error {
     #[error("{}", count(.0.len(), "problem with the inputs", "problems with the inputs"))]
     Inputs(Vec<Problem>),
     /// The package cannot be shipped.
-    #[error("the package cannot be shipped: {0}")]
+    #[error("the package cannot be shipped: {}", chain(.0))]
     Artifact(#[from] ArtifactError),
     /// The HTTP client cannot be made.
     #[error(transparent)]
@@ -45,23 +45,35 @@ fn count(number: usize, one: &str, several: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {several}") }
 }
 
+/// A problem, under the name by which its input is known to the reader.
+fn line(name: &str, problem: &Problem) -> String {
+    let help = if problem.help.is_empty() { String::new() } else { format!("; {}", problem.help) };
+    format!("{name}: {}{help}", problem.message)
+}
+
 impl Error {
     /// The lines below the message: every problem, and what to do.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Self::Inputs(problems) => problems
-                .iter()
-                .map(|problem| {
-                    let help =
-                        if problem.help.is_empty() { String::new() } else { format!("; {}", problem.help) };
-                    format!("{}: {}{help}", problem.input, problem.message)
-                })
-                .collect(),
+            Self::Inputs(problems) => problems.iter().map(|problem| line(&problem.input, problem)).collect(),
             Self::Azure(error) => error.help(),
             Self::Artifact(error) => vec![error.help()].into_iter().filter(|help| !help.is_empty()).collect(),
             Self::Network(NetworkError::Certificates(_)) => vec!["check ca-file and AGENT_CAINFO".to_owned()],
             _ => Vec::new(),
         }
+    }
+
+    /// What an annotation says. Its first line is all that most pages show, so it names what is wrong;
+    /// `spelling` gives an input's name as users of the host write it.
+    pub fn annotation(&self, spelling: impl Fn(&str) -> String) -> String {
+        let Self::Inputs(problems) = self else {
+            return std::iter::once(self.to_string()).chain(self.details()).collect::<Vec<_>>().join("\n");
+        };
+        let mut names: Vec<String> = problems.iter().map(|problem| spelling(&problem.input)).collect();
+        let lines = names.iter().zip(problems).map(|(name, problem)| line(name, problem));
+        let lines = lines.collect::<Vec<_>>().join("\n");
+        names.dedup();
+        if problems.len() == 1 { lines } else { format!("{self}: {}\n{lines}", names.join(", ")) }
     }
 
     /// The outcome's word in the machine-readable report.

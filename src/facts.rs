@@ -3,12 +3,17 @@
 //! Owns the reading, in parallel, of everything that a plan and a proof need. Must
 //! not judge: whether a fact forbids a release is the plan's to say.
 
+use std::time::Duration;
+
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::azure::model::{DeploymentRecord, Site, SlotSwapStatus, WebConfig};
+use crate::azure::model::{Containers, DeploymentRecord, Site, SlotSwapStatus, WebConfig};
+pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
+use crate::secret::Secret;
+use crate::source::{self, Source};
 
 /// Which build a slot serves, as read from Azure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +21,9 @@ pub enum Build {
     /// Code, by the id of the active deployment record.
     Deployment(ReleaseId),
     /// A container, by its image reference.
-    Image(String),
+    Image(ReleaseId),
+    /// Several containers, by the kind of their description; no single image says which build it is.
+    Containers(&'static str),
     /// Nothing was ever deployed.
     Nothing,
     /// It could not be read; the reason.
@@ -27,14 +34,25 @@ impl Build {
     /// The release id, where the build has one.
     pub fn release_id(&self) -> Option<&ReleaseId> {
         match self {
-            Self::Deployment(id) => Some(id),
+            Self::Deployment(id) | Self::Image(id) => Some(id),
             _ => None,
         }
     }
 
-    /// Whether this is that build; what could not be read is no build.
+    /// Whether this is that build; what could not be read is no build, and one set of
+    /// several containers cannot be told from another.
     pub fn is(&self, other: &Self) -> bool {
-        !matches!(self, Self::Unreadable(_)) && self == other
+        !matches!(self, Self::Unreadable(_) | Self::Containers(_)) && self == other
+    }
+
+    fn of(containers: Containers<'_>) -> Self {
+        match containers {
+            Containers::Several(kind) => Self::Containers(kind),
+            Containers::Image(image) => match ReleaseId::image(image) {
+                Ok(image) => Self::Image(image),
+                Err(error) => Self::Unreadable(error.to_string()),
+            },
+        }
     }
 }
 
@@ -42,7 +60,8 @@ impl std::fmt::Display for Build {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Deployment(id) => write!(formatter, "{id}"),
-            Self::Image(image) => formatter.write_str(image),
+            Self::Image(image) => write!(formatter, "{image}"),
+            Self::Containers(kind) => write!(formatter, "several containers ({kind})"),
             Self::Nothing => formatter.write_str("nothing deployed"),
             Self::Unreadable(_) => formatter.write_str("could not be read"),
         }
@@ -66,6 +85,9 @@ pub struct Note {
     /// The build that production served before this one, by its release id.
     #[serde(default)]
     pub previous: Option<String>,
+    /// The commit that it was built of, where the host said so.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "source::or_none")]
+    pub source: Option<Source>,
     /// When it was first written, RFC 3339.
     pub written: String,
     /// The swap to production, from the moment before it is sent.
@@ -138,6 +160,8 @@ pub struct SlotFacts {
     pub auto_swap: Option<String>,
     /// Traffic rules: slot and percent.
     pub traffic: Vec<(String, f64)>,
+    /// The start command; empty where none is set.
+    pub startup_command: String,
     /// Ids of the workers; empty when they could not be listed.
     pub instances: Vec<String>,
 }
@@ -161,13 +185,100 @@ pub struct Facts {
     pub staging: Option<SlotFacts>,
 }
 
-/// Reads the facts in two rounds of parallel calls.
+impl Facts {
+    /// Whether the app runs on Linux (arm-app-service §3, values of `kind`).
+    pub fn is_linux(&self) -> bool {
+        self.has_kind("linux")
+    }
+
+    /// Whether the app was made for custom containers (the same).
+    pub fn is_for_containers(&self) -> bool {
+        self.has_kind("container")
+    }
+
+    fn has_kind(&self, word: &str) -> bool {
+        self.kind.iter().any(|part| part.eq_ignore_ascii_case(word))
+    }
+}
+
+/// Settings by name; their values are secrets.
+pub type SettingValues = std::collections::BTreeMap<String, Secret>;
+
+/// What a swap may move between production and a slot.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Production's.
+    pub production: SlotSettings,
+    /// The slot's.
+    pub slot: SlotSettings,
+    /// Which of them stay.
+    pub names: SlotSettingNames,
+}
+
+/// Reads the settings of both sides, for `plan`.
+///
+/// # Errors
+///
+/// [`AzureError`], for a missing right or a lock too.
+pub async fn settings(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+) -> Result<Settings, AzureError> {
+    let production_name = SlotName::production();
+    let (production, slot, names) = tokio::try_join!(
+        azure.slot_settings(path, &production_name),
+        azure.slot_settings(path, slot),
+        azure.slot_setting_names(path),
+    )?;
+    Ok(Settings { production, slot, names })
+}
+
+/// How often facts are read that a swap changed between one call and the next.
+const READINGS: usize = 6;
+/// The pause before they are read again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads the facts in two rounds of parallel calls, and once more what lies in which slot:
+/// a swap may have switched in between, and then half of them are those of before.
 ///
 /// # Errors
 ///
 /// [`AzureError`] for anything that a release cannot do without; what it can do
 /// without (the plan, the instances, the SCM sites) is marked as unknown instead.
 pub async fn gather(
+    azure: &ResourceManager,
+    path: &SitePath,
+    staging: &SlotName,
+) -> Result<Facts, AzureError> {
+    for _ in 1..READINGS {
+        let facts = gather_once(azure, path, staging).await?;
+        if is_of_one_moment(azure, &facts).await? {
+            return Ok(facts);
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    let mut facts = gather_once(azure, path, staging).await?;
+    for slot in std::iter::once(&mut facts.production).chain(&mut facts.staging) {
+        slot.build = Build::Unreadable("the slots were swapped again and again while they were read".to_owned());
+    }
+    Ok(facts)
+}
+
+/// Whether both slots still hold what they held when the first of the facts was read.
+async fn is_of_one_moment(azure: &ResourceManager, facts: &Facts) -> Result<bool, AzureError> {
+    let Some(staging) = &facts.staging else { return Ok(true) };
+    let (production, other) = tokio::try_join!(
+        azure.site(&facts.path, &facts.production.slot),
+        async { absent_is_none(azure.site(&facts.path, &staging.slot).await) },
+    )?;
+    let same = |now: &Site, was: &SlotFacts| {
+        now.properties.deployment_id == was.content_id && now.properties.slot_swap_status == was.last_swap
+    };
+    Ok(same(&production, &facts.production) && other.is_some_and(|other| same(&other, staging)))
+}
+
+async fn gather_once(
     azure: &ResourceManager,
     path: &SitePath,
     staging: &SlotName,
@@ -243,6 +354,7 @@ async fn slot_facts(
         last_swap: properties.slot_swap_status.clone(),
         operation: properties.in_progress_operation_id.clone().filter(|id| !id.is_empty()),
         auto_swap: Some(config.auto_swap_slot_name).filter(|name| !name.is_empty()),
+        startup_command: config.app_command_line,
         traffic: config
             .experiments
             .ramp_up_rules
@@ -278,8 +390,8 @@ pub async fn read_build(
     config: &WebConfig,
     instance: Option<&str>,
 ) -> Build {
-    if let Some(image) = config.image() {
-        return Build::Image(image.to_owned());
+    if let Some(containers) = config.containers() {
+        return Build::of(containers);
     }
     let active = match scm(azure, site.scm_host(), instance) {
         Ok(scm) => active_deployment(&scm).await,
@@ -296,8 +408,8 @@ async fn read_served(
     instance: Option<&str>,
 ) -> Served {
     let bare = |build| Served { build, note: None, since: None };
-    if let Some(image) = config.image() {
-        return bare(Build::Image(image.to_owned()));
+    if let Some(containers) = config.containers() {
+        return bare(Build::of(containers));
     }
     let read = async {
         let scm = scm(azure, site.scm_host(), instance)?;

@@ -10,7 +10,12 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+pub mod history;
+pub mod origin;
+mod outputs;
 pub mod screen;
+
+pub use outputs::OUTPUTS;
 
 /// The environment, read once by the composition root.
 pub type Environment = BTreeMap<String, String>;
@@ -24,6 +29,19 @@ pub enum Host {
     GitHub,
     /// Azure Pipelines.
     AzurePipelines,
+}
+
+/// A line that the host is meant to obey. Only the two functions that escape whatever is
+/// put into a command make one, and only [`screen::Screen::order`] writes it; all other
+/// text passes the sanitiser on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order(String);
+
+impl Order {
+    /// The line itself, without its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What a run hands on to later steps: name and value, empty where there is none.
@@ -65,6 +83,14 @@ impl Host {
         }
     }
 
+    /// An input's name as it stands in this host's pipeline files.
+    pub fn spelling(self, input: &str) -> String {
+        match self {
+            Self::Terminal | Self::GitHub => input.to_owned(),
+            Self::AzurePipelines => azure_pipelines::output_name(input),
+        }
+    }
+
     /// Which run of which pipeline this is, the same in a step and in its post hook
     /// (github-actions §4, azure-pipelines §6).
     pub fn run(self, environment: &Environment) -> Option<String> {
@@ -91,25 +117,25 @@ impl Host {
     }
 
     /// The lines that open a group.
-    pub fn group(self, title: &str) -> Option<String> {
+    pub fn group(self, title: &str) -> Option<Order> {
         match self {
             Self::Terminal => None,
             Self::GitHub => Some(github::command("group", &[], title)),
-            Self::AzurePipelines => Some(format!("##[group]{title}")),
+            Self::AzurePipelines => Some(azure_pipelines::format_command("group", title)),
         }
     }
 
     /// The line that closes a group.
-    pub fn end_group(self) -> Option<String> {
+    pub fn end_group(self) -> Option<Order> {
         match self {
             Self::Terminal => None,
             Self::GitHub => Some(github::command("endgroup", &[], "")),
-            Self::AzurePipelines => Some("##[endgroup]".to_owned()),
+            Self::AzurePipelines => Some(azure_pipelines::format_command("endgroup", "")),
         }
     }
 
     /// The lines that make an annotation on the run's page.
-    pub fn annotation(self, grade: Grade, title: &str, text: &str) -> Option<String> {
+    pub fn annotation(self, grade: Grade, title: &str, text: &str) -> Option<Order> {
         match self {
             Self::Terminal => None,
             Self::GitHub => {
@@ -138,7 +164,7 @@ impl Host {
 
     /// The lines that keep a secret out of everything that is printed later, in each
     /// form in which it could be printed.
-    pub fn masks(self, secret: &str) -> Vec<String> {
+    pub fn masks(self, secret: &str) -> Vec<Order> {
         let mask = |form: &String| match self {
             Self::Terminal => None,
             Self::GitHub => Some(github::command("add-mask", &[], form)),
@@ -194,8 +220,11 @@ mod tests {
     fn a_secret_is_masked_in_each_form_that_could_be_printed() {
         let masks = Host::GitHub.masks("p\"w/ rd1");
         for form in ["p\"w/ rd1", "p%2522w%252F%2520rd1", "p\\\"w/ rd1", "cCJ3LyByZDE="] {
-            assert!(masks.iter().any(|mask| mask.ends_with(&format!("::{form}"))), "{form} in {masks:?}");
+            assert!(
+                masks.iter().any(|mask| mask.as_str().ends_with(&format!("::{form}"))),
+                "{form} in {masks:?}"
+            );
         }
-        assert!(Host::GitHub.masks("abc").iter().all(|mask| !mask.ends_with("::abc")));
+        assert!(Host::GitHub.masks("abc").iter().all(|mask| !mask.as_str().ends_with("::abc")));
     }
 }

@@ -259,7 +259,10 @@ impl Http {
             Ok(response) => response,
             Err(error) => {
                 let (not_sent, hopeless) = (error.is_not_sent(), error.is_hopeless());
-                let reason = error.into_words();
+                let mut reason = error.into_words();
+                if not_sent {
+                    reason.push_str(&format!(" ({})", request.url.host_str().unwrap_or_default()));
+                }
                 tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
                 let error = match (not_sent, started.elapsed() >= request.timeout) {
                     (true, _) => SendError::NotSent { reason },

@@ -14,6 +14,7 @@ use crate::plan::Verb;
 mod environment;
 mod list;
 mod login;
+mod profile;
 mod raw;
 mod service_connection;
 pub mod sign_in;
@@ -22,6 +23,8 @@ mod sign_in_tests;
 
 pub use environment::Environment;
 pub use list::{For, INPUTS, Input, Kind, find};
+pub use login::secrets_of_login;
+pub use profile::{ProfileInputs, profile};
 pub use raw::{Raw, Source};
 
 /// What is wrong with one input.
@@ -61,6 +64,10 @@ pub struct Inputs {
     pub slot: SlotName,
     /// The package.
     pub package: Option<PathBuf>,
+    /// The image, for a container.
+    pub image: Option<ReleaseId>,
+    /// The start command that the slot is to have.
+    pub startup_command: Option<String>,
     /// Its type, where it is not to be detected.
     pub package_type: Option<String>,
     /// Where it goes.
@@ -96,6 +103,8 @@ pub fn resolve(raw: &Raw, environment: &Environment, needs: Needs) -> Result<Inp
     let slot = check.slot();
     let release_id = check.name("release-id", ReleaseId::new);
     let previous_build = check.name("previous-build", ReleaseId::new);
+    let image = check.image();
+    let startup_command = check.text("startup-command");
     let (clean, restart) = (check.boolean("clean"), check.boolean("restart"));
     check.for_verb(needs);
     match (connection, slot) {
@@ -103,6 +112,8 @@ pub fn resolve(raw: &Raw, environment: &Environment, needs: Needs) -> Result<Inp
             connection,
             slot,
             package: raw.get("package").map(PathBuf::from),
+            image,
+            startup_command,
             package_type: raw.get("type").map(str::to_owned),
             target_path: raw.get("target-path").map(str::to_owned),
             clean,
@@ -130,6 +141,10 @@ impl Check<'_> {
 
     fn missing(&mut self, name: &str) {
         let help = match find(name) {
+            // A pipeline step always has a command, if only the one that goes without saying.
+            Some(input) if self.raw.source("command") == Some(Source::Step) => {
+                format!("give this input, or {name}: in slotway.yml; {}", input.help)
+            }
             Some(input) => {
                 format!("give --{name}, {} or {name}: in slotway.yml; {}", input.variable(), input.help)
             }
@@ -255,11 +270,44 @@ impl Check<'_> {
         }
     }
 
+    /// The image: one line. Several are a docker-compose application in
+    /// Azure/webapps-deploy (Validations.ts), which has no single build to prove.
+    fn image(&mut self) -> Option<ReleaseId> {
+        let text = self.text("images")?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        if let [_, _, ..] = lines.as_slice() {
+            let message = format!("names {} images", lines.len());
+            let help = "give a single image; an app of several containers has no one build that could be proven and swapped";
+            self.problem("images", message, help);
+            return None;
+        }
+        self.name("images", ReleaseId::image)
+    }
+
+    /// A package or an image, not both and not neither.
+    fn one_deliverable(&mut self) {
+        match (self.raw.get("package").is_some(), self.raw.get("images").is_some()) {
+            (true, false) => {}
+            (false, false) => self.missing("package"),
+            (true, true) => {
+                let help = "give one of the two: package for code, images for a container";
+                self.problem("images", "is given beside package", help);
+            }
+            (false, true) => {
+                for name in ["type", "target-path", "clean"] {
+                    if self.raw.get(name).is_some() {
+                        self.problem(name, "is about a package, and images is given", "leave it out");
+                    }
+                }
+            }
+        }
+    }
+
     fn for_verb(&mut self, needs: Needs) {
         let Needs::Change(verb) = needs else { return };
         let deploys = matches!(verb, Verb::Release | Verb::Deploy);
-        if deploys && self.raw.get("package").is_none() {
-            self.missing("package");
+        if deploys {
+            self.one_deliverable();
         }
         if !deploys && self.raw.source("package") == Some(Source::Flag) {
             let help = format!("{} works on what is in the slots already", verb.word());

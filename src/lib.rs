@@ -20,5 +20,7 @@ pub mod names;
 pub mod plan;
 pub mod release;
 pub mod report;
+pub mod scratch;
 pub mod secret;
+pub mod source;
 pub mod text;

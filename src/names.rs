@@ -8,28 +8,21 @@ use std::fmt;
 
 /// Why a text cannot be the name it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} \"{text}\" {problem}", text = shorten(.text))]
+#[error("{kind} \"{text}\" {problem}", text = crate::text::short(.text, 80))]
 pub struct NameError {
     kind: &'static str,
     text: String,
     problem: &'static str,
 }
 
-fn shorten(text: &str) -> String {
-    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
-    if clean.chars().count() <= 80 {
-        return clean;
-    }
-    let start: String = clean.chars().take(77).collect();
-    format!("{start}...")
-}
-
+/// Most names compare and sort without regard to letter case, as Azure does, and keep
+/// the spelling they were given; `$key` says by what a type compares.
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $kind:literal, $check:expr) => {
+        name_type!($(#[$doc])* $type, $kind, $check, |text| text.to_ascii_lowercase());
+    };
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $check:expr, $key:expr) => {
         $(#[$doc])*
-        ///
-        /// Compares and sorts without regard to letter case, as Azure does, and
-        /// keeps the spelling it was given.
         #[derive(Clone)]
         pub struct $type(String);
 
@@ -52,6 +45,12 @@ macro_rules! name_type {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// What two of them compare by.
+            fn key(&self) -> String {
+                let key: fn(&str) -> String = $key;
+                key(&self.0)
+            }
         }
 
         impl fmt::Display for $type {
@@ -68,7 +67,7 @@ macro_rules! name_type {
 
         impl PartialEq for $type {
             fn eq(&self, other: &Self) -> bool {
-                self.0.eq_ignore_ascii_case(&other.0)
+                self.key() == other.key()
             }
         }
 
@@ -76,7 +75,7 @@ macro_rules! name_type {
 
         impl std::hash::Hash for $type {
             fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                self.0.to_ascii_lowercase().hash(state);
+                self.key().hash(state);
             }
         }
 
@@ -88,7 +87,7 @@ macro_rules! name_type {
 
         impl Ord for $type {
             fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-                self.0.to_ascii_lowercase().cmp(&other.0.to_ascii_lowercase())
+                self.key().cmp(&other.key())
             }
         }
 
@@ -213,25 +212,76 @@ name_type!(
 );
 
 name_type!(
-    /// The identity of one build in a slot: the id of Kudu's deployment record.
+    /// The identity of one build in a slot: for code the id of Kudu's deployment record,
+    /// for a container the image reference in `config/web`.
     ///
-    /// The record lives with the content, so it changes sides at a swap and can be
-    /// read back from whichever slot serves the build
-    /// (Azure/azure-webjobs-sdk issue 586, projectkudu/kudu issue 2117).
+    /// Both move with the content at a swap and can be read back from whichever slot
+    /// serves the build (Azure/azure-webjobs-sdk issue 586, projectkudu/kudu issue 2117;
+    /// kudu-deploy §12). Ids of records compare without regard to letter case; in an image
+    /// reference the tag's letter case counts (OCI distribution specification, "Pulling manifests").
     ReleaseId,
     "release id",
     |text| {
         if text.is_empty() {
             Some("is empty")
+        } else if is_reference(text) {
+            image_reference(text)
         } else if text.len() > 128 {
             Some("is too long")
         } else if !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            Some("may hold letters, digits and - _ . only")
+            Some("may hold letters, digits and - _ . only, unless it is an image reference")
         } else {
             None
         }
-    }
+    },
+    |text| if is_reference(text) { text.to_owned() } else { text.to_ascii_lowercase() }
 );
+
+/// Whether a text has what only an image reference has: a path, a tag or a digest.
+fn is_reference(text: &str) -> bool {
+    text.contains(['/', ':', '@'])
+}
+
+fn image_reference(text: &str) -> Option<&'static str> {
+    // A host of up to 255 characters, a path of as many, a digest.
+    if text.len() > 600 {
+        return Some("is too long");
+    }
+    if !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@".contains(c)) {
+        return Some("may hold letters, digits and - _ . : / @ only");
+    }
+    let begins_well = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !text.split(['/', ':', '@']).all(begins_well) {
+        return Some("is no image reference such as registry/app:1.2 or registry/app@sha256:…");
+    }
+    None
+}
+
+impl ReleaseId {
+    /// An image reference as the input `images` gives it.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] says which rule the text breaks.
+    pub fn image(text: impl AsRef<str>) -> Result<Self, NameError> {
+        Self::new(text).map_err(|error| NameError { kind: "image", ..error })
+    }
+
+    /// Whether it can only be an image: it has a path, a tag or a digest.
+    pub fn is_image(&self) -> bool {
+        is_reference(&self.0)
+    }
+
+    /// Whether an image of this reference may be another one tomorrow: nothing pins it,
+    /// or only the tag that everybody moves.
+    pub fn is_moving(&self) -> bool {
+        if self.0.contains('@') {
+            return false;
+        }
+        let last = self.0.rsplit('/').next().unwrap_or_default();
+        last.split_once(':').is_none_or(|(_, tag)| tag.eq_ignore_ascii_case("latest"))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -260,6 +310,26 @@ mod tests {
         let error = SiteName::new(format!("a\n\u{1b}[31m{}", "b".repeat(500))).expect_err("long");
         assert!(error.to_string().len() < 200);
         assert!(!error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn an_image_is_a_release_id_whose_letter_case_counts() {
+        let id = |text: &str| ReleaseId::new(text).expect("well formed");
+        assert_eq!(id("ABC-1"), id("abc-1"));
+        assert_ne!(id("registry.io/app:V1"), id("registry.io/app:v1"));
+        assert!(id("app:1").is_image() && !id("abc-1").is_image());
+        assert_eq!(id("localhost:5000/team/app@sha256:0a").as_str(), "localhost:5000/team/app@sha256:0a");
+        for wrong in ["a//b", "a/../b", "app:", ":1", "a b:1", "app:1;ls", "https://registry/app:1"] {
+            assert!(ReleaseId::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(ReleaseId::image("a b").expect_err("a space").to_string().starts_with("image \"a b\""));
+    }
+
+    #[test]
+    fn a_reference_without_a_tag_of_its_own_moves() {
+        let moves = |text: &str| ReleaseId::image(text).expect("well formed").is_moving();
+        assert!(moves("app") && moves("host:5000/app") && moves("app:latest"));
+        assert!(!moves("app:1") && !moves("host:5000/app:1") && !moves("app@sha256:0a"));
     }
 
     #[test]

@@ -4,9 +4,13 @@
 
 use serde::Serialize;
 
-use crate::facts::{Build, End, Facts, Note, SlotFacts};
+use builds::{about_the_builds, before, is_live, nothing_to_roll_back, unmarked_image};
+
+use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 
+mod builds;
+pub mod movement;
 mod refusal;
 mod unfinished;
 
@@ -56,11 +60,26 @@ pub enum Start {
     RollBack,
 }
 
+/// What goes to staging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ships {
+    /// A package, by way of Kudu.
+    Package,
+    /// An image, by way of the slot's configuration.
+    Image(ReleaseId),
+    /// Nothing, or nobody has said it: only a look is wanted.
+    Unsaid,
+}
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// The verb.
     pub verb: Verb,
+    /// What goes to staging.
+    pub ships: Ships,
+    /// The start command that staging is to have.
+    pub startup_command: Option<String>,
     /// The slot to go through.
     pub staging: SlotName,
     /// The build to swap in, or to take back.
@@ -197,114 +216,6 @@ fn about_the_slots(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Ref
     refusals
 }
 
-fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    match order.verb {
-        Verb::Release | Verb::Deploy => about_deploying(facts, staging),
-        Verb::Swap => about_swapping(order, facts, staging),
-        Verb::Rollback => about_rolling_back(order, facts, staging),
-        // The release looks before it goes anywhere; what it cannot do is said there.
-        Verb::Settle => Vec::new(),
-    }
-}
-
-fn about_deploying(facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
-    match &staging.build {
-        Build::Image(image) => {
-            refusals.push(Refusal::IsContainer { slot: staging.slot.clone(), image: image.clone() });
-        }
-        Build::Unreadable(why) => {
-            refusals.push(Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() });
-        }
-        Build::Deployment(_) | Build::Nothing => {}
-    }
-    // The other slot holds the way back. Whoever was told of it by the run that could not
-    // finish may overwrite it.
-    let told = |note: &Note| note.swap.as_ref().is_some_and(|mark| mark.end == Some(End::Stuck));
-    if let Some(left @ (Unfinished::Unproven { .. } | Unfinished::RollbackSent { .. })) = unfinished(facts)
-        && !facts.production.note.as_ref().is_some_and(told)
-    {
-        refusals.push(Refusal::Unfinished { left: left.to_string() });
-    }
-    refusals
-}
-
-fn about_swapping(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    if is_live(order, facts) {
-        return Vec::new();
-    }
-    let mut refusals = Vec::new();
-    match (&staging.build, &order.release) {
-        (Build::Unreadable(why), _) => {
-            refusals.push(Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() });
-        }
-        (Build::Deployment(serves), Some(wanted)) if serves != wanted => {
-            refusals.push(Refusal::StagingMovedOn { serves: serves.to_string(), wanted: wanted.clone() });
-        }
-        (Build::Deployment(_), _) => {}
-        (other, _) => refusals.push(Refusal::NothingToSwap { why: other.to_string() }),
-    }
-    if let Some(expected) = &order.previous
-        && facts.production.build.release_id() != Some(expected)
-    {
-        refusals.push(Refusal::ProductionMovedOn {
-            serves: facts.production.build.to_string(),
-            expected: expected.to_string(),
-        });
-    }
-    refusals
-}
-
-fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<Refusal> {
-    let Some(release) = order.release.clone().or_else(|| facts.production.build.release_id().cloned()) else {
-        return vec![Refusal::NothingToSwap { why: facts.production.build.to_string() }];
-    };
-    match (wanted_before(order, facts), &staging.build) {
-        (None, _) => vec![Refusal::ReleaseUnknown],
-        (_, Build::Nothing) => vec![Refusal::NothingToSwap { why: Build::Nothing.to_string() }],
-        (_, Build::Unreadable(why)) => {
-            vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
-        }
-        (Some(wanted), serves) if !serves.to_string().eq_ignore_ascii_case(&wanted) => {
-            vec![Refusal::PreviousIsGone { release, wanted, serves: serves.to_string() }]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The build to go back to from a release that is live. Whatever lies in the other
-/// slot is not taken for it: it may be anybody's.
-fn before(order: &Order, facts: &Facts) -> Build {
-    let id = wanted_before(order, facts).and_then(|id| ReleaseId::new(id).ok());
-    let unknown = || Build::Unreadable("nothing tells which build was before".to_owned());
-    id.map_or_else(unknown, Build::Deployment)
-}
-
-/// The build that a rollback should bring back, where anybody has said it.
-fn wanted_before(order: &Order, facts: &Facts) -> Option<String> {
-    let noted = || facts.production.note.as_ref().and_then(|note| note.previous.clone());
-    order.previous.as_ref().map(ToString::to_string).or_else(noted)
-}
-
-/// Whether production serves the release that is to be swapped in: an earlier run did it.
-fn is_live(order: &Order, facts: &Facts) -> bool {
-    order.release.is_some() && facts.production.build.release_id() == order.release.as_ref()
-}
-
-fn nothing_to_roll_back(order: &Order, facts: &Facts) -> Option<String> {
-    if order.verb != Verb::Rollback {
-        return None;
-    }
-    let release = order.release.as_ref()?;
-    if matches!(facts.production.build, Build::Unreadable(_)) || is_live(order, facts) {
-        return None;
-    }
-    Some(format!(
-        "production serves {}, not {release}: there is nothing to roll back",
-        facts.production.build
-    ))
-}
-
 /// Also an earlier swap that never came: its limit has been waited for.
 fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
     if order.verb != Verb::Settle {
@@ -312,6 +223,8 @@ fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
     }
     let serves = &facts.production.build;
     match unfinished(facts) {
+        // That there is no mark tells nothing where there cannot be one.
+        None if unmarked_image(facts).is_some() => None,
         None => Some(format!("no earlier run left anything unfinished; production serves {serves}")),
         Some(left) if !order.concerns(&left) => {
             Some(format!("another run will finish what it began: {left}"))
@@ -347,20 +260,28 @@ fn build(order: &Order, facts: &Facts, staging: &SlotFacts) -> Plan {
         },
         old: if going_back { before(order, facts) } else { facts.production.build.clone() },
         steps: steps(start, order, staging),
-        warnings: warnings(facts),
+        warnings: warnings(order, facts),
     }
 }
 
 fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     let slot = &staging.slot;
     let step = |what: String, changes: &'static str| Step { what, changes };
-    let deploy = step(format!("deploy the package to {slot}"), "staging");
+    let deploy = match &order.ships {
+        Ships::Image(image) => step(format!("set the image of {slot} to {image}"), "staging"),
+        Ships::Package | Ships::Unsaid => step(format!("deploy the package to {slot}"), "staging"),
+    };
     let check = step(format!("check {slot} on every instance"), "nothing");
     let swap = step(format!("swap {slot} with production, once"), "staging and production");
     let prove = step("check production; roll back by itself if it fails".to_owned(), "both, if it fails");
     match start {
-        Start::Deploy if order.verb == Verb::Deploy => vec![deploy, check],
-        Start::Deploy => vec![deploy, check, swap, prove],
+        Start::Deploy => {
+            let configure =
+                order.startup_command.as_ref().filter(|wanted| **wanted != staging.startup_command);
+            let first = configure.map(|_| step(format!("set the startup command of {slot}"), "staging"));
+            let then = if order.verb == Verb::Deploy { vec![] } else { vec![swap, prove] };
+            first.into_iter().chain([deploy, check]).chain(then).collect()
+        }
         Start::CheckStaging => vec![check, swap, prove],
         Start::CheckProduction => vec![prove],
         Start::RollBack => vec![
@@ -371,8 +292,15 @@ fn steps(start: Start, order: &Order, staging: &SlotFacts) -> Vec<Step> {
     }
 }
 
-fn warnings(facts: &Facts) -> Vec<String> {
+fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Ships::Image(image) = &order.ships
+        && image.is_moving()
+    {
+        warnings.push(format!(
+            "{image} has no tag of its own: when it is pushed again, a restart runs another build under the same name"
+        ));
+    }
     if let Build::Unreadable(why) = &facts.production.build {
         warnings.push(format!("which build production serves could not be read: {why}"));
     }

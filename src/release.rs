@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::watch as signal;
 
+pub mod by_profile;
 pub mod check;
+mod configure;
 pub mod deploy;
 pub mod earlier;
 pub mod journal;
@@ -18,6 +20,7 @@ pub mod marks;
 pub mod observe;
 pub mod swap;
 mod turn;
+pub mod upload;
 
 use crate::azure::{ResourceManager, SitePath};
 use crate::checks::file::ConfigFile;
@@ -27,6 +30,7 @@ use crate::checks::watch::{WatchHandle, WatchPhase, start_watch};
 use crate::facts::{Build, Facts, Note, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
+use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
 use observe::{Before, Observation};
@@ -60,6 +64,17 @@ pub struct Package {
     pub clean: Option<bool>,
     /// Whether the app is restarted.
     pub restart: Option<bool>,
+    /// The commit that it was built of, where the host said so.
+    pub source: Option<Source>,
+}
+
+/// What a release brings to staging.
+#[derive(Debug, Clone)]
+pub enum Deliverable {
+    /// A package, which Kudu takes.
+    Package(Package),
+    /// An image, which the slot pulls from its registry.
+    Image(ReleaseId),
 }
 
 /// What moves while something is waited for; not kept.
@@ -94,8 +109,12 @@ pub struct Release<'a> {
     pub facts: &'a Facts,
     /// What will be done.
     pub plan: &'a Plan,
-    /// The package, where one is deployed.
-    pub package: Option<&'a Package>,
+    /// What is deployed, where anything is.
+    pub deliverable: Option<&'a Deliverable>,
+    /// The start command that staging is to have; left as it is where not given.
+    pub startup_command: Option<&'a str>,
+    /// Whether a slot that has the image already is restarted for it.
+    pub restarts: bool,
     /// Which pipeline run this is, where one runs it.
     pub run: Option<String>,
     /// The environment of `run:` checks.
@@ -250,11 +269,10 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
 
 async fn deploy(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
     match deploy::deploy(release, journal).await {
-        Ok(note) => {
-            let id = note.release_id.clone();
-            state.before.new = Build::Deployment(id.clone());
-            state.release = Some(id);
-            state.note = Some(note);
+        Ok(deploy::Staged { build, note }) => {
+            state.release = build.release_id().cloned();
+            state.before.new = build;
+            state.note = note;
             Step::Deployed
         }
         Err(error) => {

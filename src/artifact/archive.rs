@@ -15,6 +15,9 @@ use super::{ArtifactError, LARGEST_PACKAGE};
 const SUSPICIOUS_UNPACKED: u64 = 1 << 30;
 const SUSPICIOUS_GROWTH: u64 = 1000;
 const LONGEST_LINK: u64 = 4096;
+/// Reading a link needs the whole directory in memory, so beside links it may not be larger.
+const MOST_ENTRIES_BESIDE_LINKS: u64 = 250_000;
+const LARGEST_DIRECTORY_BESIDE_LINKS: u64 = 32 << 20;
 const END_LENGTH: usize = 22;
 
 /// Checks an archive.
@@ -174,6 +177,9 @@ impl Archive<'_> {
             return Ok(());
         }
         let path = self.path;
+        if directory.entries > MOST_ENTRIES_BESIDE_LINKS || directory.size > LARGEST_DIRECTORY_BESIDE_LINKS {
+            return Err(bad_entry(path, &links[0], "is a symbolic link among more than 250000 entries"));
+        }
         let names: std::collections::HashSet<&[u8]> = links.iter().map(Vec::as_slice).collect();
         self.each_entry(directory, |entry| {
             let mut parents = entry.name.iter().enumerate().filter(|(_, byte)| **byte == b'/');
@@ -412,6 +418,26 @@ mod tests {
             }
         });
         assert_eq!(inspect_bytes(&bytes).expect("good").files, 66_001);
+    }
+
+    #[test]
+    fn a_size_at_the_end_of_all_numbers_is_refused() {
+        let wide = zipped(|writer| {
+            writer.start_file("large", plain().large_file(true)).expect("an entry");
+            writer.write_all(b"x").expect("content");
+        });
+        // The directory's entry says "see the Zip64 field" for the packed size, and that says 2^64 - 1.
+        let start = wide.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");
+        let field = start + 46 + "large".len();
+        let mut bytes = patched(&wide, 20, &[0xff; 8]);
+        let extra = [1, 0, 16, 0].into_iter().chain([1, 0, 0, 0, 0, 0, 0, 0]).chain([0xff; 8]);
+        let old_length = usize::from(u16_at(&bytes, start + 30));
+        bytes.splice(field..field + old_length, extra);
+        bytes[start + 30..start + 32].copy_from_slice(&20_u16.to_le_bytes());
+        let end = bytes.windows(4).rposition(|four| four == b"PK\x05\x06").expect("an end");
+        let length = u32::try_from(end - start).expect("short");
+        bytes[end + 12..end + 16].copy_from_slice(&length.to_le_bytes());
+        assert!(problem(&bytes).contains("does not lie within the archive"), "{}", problem(&bytes));
     }
 
     proptest::proptest! {

@@ -15,13 +15,15 @@ mod tests;
 mod walk;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use tempfile::TempPath;
 use tokio::sync::mpsc;
 
 pub use detect::{PackageType, UnknownPackageType};
 pub use error::ArtifactError;
+
+use crate::scratch::Scratch;
 
 /// As much as Kudu takes in one archive: 2048 MB (contracts/kudu-deploy.md §3, the table of answers, 413).
 pub const LARGEST_PACKAGE: u64 = 2048 * 1024 * 1024;
@@ -44,7 +46,7 @@ pub struct Artifact {
     path: PathBuf,
     modified: Option<SystemTime>,
     /// Deletes the packed file when it is dropped.
-    _temporary: Option<TempPath>,
+    _temporary: Option<Scratch>,
 }
 
 /// Where an artifact comes from.
@@ -102,7 +104,8 @@ impl Artifact {
     }
 }
 
-/// Makes a package ready: packs a folder, or checks a file and digests it.
+/// Makes a package ready: packs a folder, or checks a file and digests it. Dropping the
+/// future gives the work up and takes away at once what was packed so far.
 ///
 /// # Errors
 ///
@@ -113,7 +116,9 @@ pub async fn prepare(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Artifact, ArtifactError> {
     let (sender, mut steps) = mpsc::channel(16);
-    let reporter = Reporter { sender };
+    let shelf = Shelf::default();
+    let reporter = Reporter { sender, shelf: shelf.clone() };
+    let _abandon = Abandon(shelf);
     let package = package.to_owned();
     let mut work = tokio::task::spawn_blocking(move || prepare_blocking(&package, override_type, &reporter));
     loop {
@@ -133,9 +138,58 @@ pub async fn prepare(
     }
 }
 
+/// Where the folder of the packed file is kept while it is worked on. The work may hang in a
+/// read that never returns, so whoever gives it up can take the folder away without it.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Folder(Scratch),
+    Abandoned,
+}
+
+impl Shelf {
+    fn exchange(&self, kept: Kept) -> Kept {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), kept)
+    }
+
+    /// A new folder, unless nobody waits for it any more.
+    fn make(&self) -> Result<PathBuf, ArtifactError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*kept, Kept::Abandoned) {
+            return Err(ArtifactError::GivenUp);
+        }
+        let scratch = Scratch::new().map_err(|source| ArtifactError::Temporary { source })?;
+        let path = scratch.path().to_owned();
+        *kept = Kept::Folder(scratch);
+        Ok(path)
+    }
+
+    /// The folder, once the work is done.
+    fn take(&self) -> Result<Scratch, ArtifactError> {
+        match self.exchange(Kept::Nothing) {
+            Kept::Folder(scratch) => Ok(scratch),
+            Kept::Nothing | Kept::Abandoned => Err(ArtifactError::GivenUp),
+        }
+    }
+}
+
+/// Takes away what lies on the shelf when the one who waited is gone, however that came.
+struct Abandon(Shelf);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.exchange(Kept::Abandoned);
+    }
+}
+
 /// Carries progress out of the blocking work, and brings word when nobody waits for it any more.
 pub(crate) struct Reporter {
     sender: mpsc::Sender<Progress>,
+    shelf: Shelf,
 }
 
 impl Reporter {
@@ -184,8 +238,9 @@ fn prepare_folder(
     let root = std::fs::canonicalize(folder)
         .map_err(|source| ArtifactError::Unreadable { path: folder.to_owned(), source })?;
     let list = walk::list(&root)?;
-    let temporary = pack::pack(&root, &list, reporter)?;
-    let digested = digest::digest(&temporary, reporter)?;
+    let path = reporter.shelf.make()?.join("package.zip");
+    pack::pack(&root, &list, &path, reporter)?;
+    let digested = digest::digest(&path, reporter)?;
     Ok(Artifact {
         package_type,
         size_bytes: digested.size_bytes,
@@ -193,9 +248,9 @@ fn prepare_folder(
         files: Some(list.len() as u64),
         origin: Origin::Packed { folder: folder.to_owned() },
         warnings: Vec::new(),
-        path: temporary.to_path_buf(),
+        path,
         modified: digested.modified,
-        _temporary: Some(temporary),
+        _temporary: Some(reporter.shelf.take()?),
     })
 }
 

@@ -9,7 +9,6 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use tempfile::TempPath;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
@@ -28,14 +27,14 @@ const STORED: [&str; 22] = [
     "png", "rar", "webm", "webp", "woff", "woff2", "xz", "zip",
 ];
 
-/// Packs the listed files into a temporary file.
-pub(super) fn pack(root: &Path, files: &[Listed], reporter: &Reporter) -> Result<TempPath, ArtifactError> {
-    let temporary = tempfile::Builder::new()
-        .prefix("slotway-")
-        .suffix(".zip")
-        .tempfile()
-        .map_err(|source| ArtifactError::Temporary { source })?;
-    let (target, path) = temporary.into_parts();
+/// Packs the listed files into a new file.
+pub(super) fn pack(
+    root: &Path,
+    files: &[Listed],
+    path: &Path,
+    reporter: &Reporter,
+) -> Result<(), ArtifactError> {
+    let target = File::create_new(path).map_err(|source| ArtifactError::Temporary { source })?;
     let failure = Rc::new(Cell::new(None));
     let target = Target {
         file: BufWriter::with_capacity(BUFFER, target),
@@ -57,8 +56,7 @@ pub(super) fn pack(root: &Path, files: &[Listed], reporter: &Reporter) -> Result
     let flushed = target.flush();
     packing.refuse_failure()?;
     flushed.map_err(|source| ArtifactError::Temporary { source })?;
-    packing.tell(true)?;
-    Ok(path)
+    packing.tell(true)
 }
 
 /// Why the packed file cannot grow any further.

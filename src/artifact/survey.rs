@@ -3,6 +3,8 @@
 //! Pure. Owns which names, links and sizes are refused and what is worth a
 //! warning. Sections are those of PKWARE's APPNOTE.TXT 6.3.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path};
 
 use super::ArtifactError;
@@ -13,6 +15,9 @@ use super::error::clean;
 const MOST_UNPACKED: u64 = 100 << 30;
 /// They are remembered by name, so there is a bound.
 const MOST_LINKS: usize = 10_000;
+const MOST_LINK_NAME_BYTES: usize = 4 << 20;
+/// So many names are compared with each other; eight bytes are kept of each.
+const MOST_COMPARED: usize = 250_000;
 
 /// What an archive holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub(super) struct Contents {
     pub(super) has_backslashes: bool,
     /// Whether some entries are packed in a way that few can unpack.
     pub(super) has_rare_compression: bool,
+    /// The first name that another entry has too, where letter case does not count.
+    pub(super) clash: Option<String>,
 }
 
 impl Contents {
@@ -41,6 +48,11 @@ impl Contents {
                 "names in the archive are written with backslashes; Linux takes them for part of the name"
                     .to_owned(),
             );
+        }
+        if let Some(name) = &self.clash {
+            warnings.push(format!(
+                "the archive holds \"{name}\" twice where letter case does not count; on Windows one of the two is lost"
+            ));
         }
         if self.has_rare_compression {
             warnings.push(
@@ -86,6 +98,10 @@ pub(super) struct Survey {
     pub(super) contents: Contents,
     pub(super) unpacked: u64,
     pub(super) links: Vec<Vec<u8>>,
+    link_name_bytes: usize,
+    /// Bytes of the archive that entries claim, heads and contents.
+    claimed: u64,
+    names: HashSet<u64>,
     tops: Tops,
     first_top: Option<String>,
 }
@@ -104,13 +120,20 @@ impl Survey {
         if entry.flags & 0x2001 != 0 || entry.method == 99 {
             return Err(bad_entry(path, &entry.name, "is encrypted, and App Service has no password for it"));
         }
-        let end = entry.offset.checked_add(30 + entry.name.len() as u64 + entry.packed);
+        // Zip64 sizes are whatever somebody wrote: each sum is checked.
+        let head = 30 + entry.name.len() as u64;
+        let end = entry.offset.checked_add(head).and_then(|start| start.checked_add(entry.packed));
         if end.is_none_or(|end| end > directory.offset) {
             return Err(bad_entry(
                 path,
                 &entry.name,
                 "does not lie within the archive, which is cut off or damaged",
             ));
+        }
+        // A small archive becomes an endless one where many entries share the same bytes.
+        self.claimed = self.claimed.saturating_add(head).saturating_add(entry.packed);
+        if self.claimed > directory.offset {
+            return Err(bad_entry(path, &entry.name, "shares its bytes with another, as in a zip bomb"));
         }
         self.unpacked = self.unpacked.saturating_add(entry.unpacked);
         if self.unpacked > MOST_UNPACKED {
@@ -120,7 +143,8 @@ impl Survey {
         // Stored, deflated and Deflate64 are what .NET's ZipArchive reads, which is what Kudu unpacks with.
         self.contents.has_rare_compression |= !matches!(entry.method, 0 | 8 | 9);
         if entry.is_link {
-            if self.links.len() >= MOST_LINKS {
+            self.link_name_bytes += entry.name.len();
+            if self.links.len() >= MOST_LINKS || self.link_name_bytes > MOST_LINK_NAME_BYTES {
                 return Err(bad_entry(path, &entry.name, "is one symbolic link too many (more than 10000)"));
             }
             self.links.push(entry.name.clone());
@@ -128,6 +152,7 @@ impl Survey {
         let is_folder = matches!(entry.name.last(), Some(b'/' | b'\\'));
         self.contents.files += u64::from(!is_folder);
         self.note_top(&entry.name);
+        self.compare(&entry.name);
         Ok(())
     }
 
@@ -135,6 +160,20 @@ impl Survey {
     pub(super) fn finish(self) -> Contents {
         let only_folder = self.first_top.filter(|_| self.tops == Tops::OneFolder).map(|name| clean(&name));
         Contents { only_folder, ..self.contents }
+    }
+
+    /// Looks for the same name in another letter case. Folders may be there twice.
+    fn compare(&mut self, name: &[u8]) {
+        let is_folder = matches!(name.last(), Some(b'/' | b'\\'));
+        if is_folder || self.contents.clash.is_some() || self.names.len() >= MOST_COMPARED {
+            return;
+        }
+        let text = String::from_utf8_lossy(name);
+        let mut hasher = DefaultHasher::new();
+        text.to_lowercase().replace('\\', "/").hash(&mut hasher);
+        if !self.names.insert(hasher.finish()) {
+            self.contents.clash = Some(clean(&text));
+        }
     }
 
     fn note_top(&mut self, name: &[u8]) {

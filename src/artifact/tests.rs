@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
+mod hostile;
+
 async fn prepared(path: &Path) -> Result<Artifact, ArtifactError> {
     prepare(path, None, &|_| {}).await
 }

@@ -18,7 +18,7 @@ use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
 use crate::names::{ResourceGroup, SiteName, SlotName, SubscriptionId};
 
 /// Enough for everything here (arm-app-service §1, "api-version").
-const SITES_VERSION: &str = "2024-11-01";
+pub(super) const SITES_VERSION: &str = "2024-11-01";
 /// A list with more pages than this is no list of slots.
 const MOST_PAGES: usize = 20;
 
@@ -120,6 +120,41 @@ impl ResourceManager {
         let doing = format!("read the configuration of {}", spoken(path, slot));
         let document: WebConfigDocument = self.read(&place, SITES_VERSION, &doing).await?;
         Ok(document.properties)
+    }
+
+    /// `PATCH …/config/web` with a few properties; all others stay as they are. A change of
+    /// the image or the start command restarts the slot (arm-app-service §11, kudu-deploy §12;
+    /// Azure/webapps-deploy's ContainerDeploymentUtility and az send the same). Writing the
+    /// same values again changes nothing more, so it may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`]; what the slot has then is for the caller to read.
+    pub async fn patch_web_config(
+        &self,
+        path: &SitePath,
+        slot: &SlotName,
+        properties: &serde_json::Value,
+    ) -> Result<(), AzureError> {
+        let doing = format!("change the configuration of {}", spoken(path, slot));
+        let url = self.url(&format!("{}/config/web", path.of(slot)), SITES_VERSION)?;
+        let body = Body::Json(serde_json::json!({ "properties": properties }).to_string());
+        let request = Request::new(Method::PATCH, url, body, Repeat::Safe)
+            .within(Duration::from_secs(90), Duration::from_secs(180));
+        self.send(request, &doing).await.map(|_| ())
+    }
+
+    /// `POST …/restart`, which pulls the image anew (Azure/webapps-deploy restarts after
+    /// every change of an image). A second restart is no harm, so it may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`].
+    pub async fn restart(&self, path: &SitePath, slot: &SlotName) -> Result<(), AzureError> {
+        let doing = format!("restart {}", spoken(path, slot));
+        let url = self.url(&format!("{}/restart", path.of(slot)), SITES_VERSION)?;
+        let request = Request::new(Method::POST, url, Body::Empty, Repeat::Safe);
+        self.send(request, &doing).await.map(|_| ())
     }
 
     /// `GET …/instances`: the ids of the workers, sorted.
@@ -251,7 +286,7 @@ impl ResourceManager {
 
     /// Sends a repeatable request; a token that was not accepted is asked for anew once.
     /// A 401 that speaks of a quota is not a token's fault (seen-in-recordings 19).
-    async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
+    pub(super) async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
         let first = self.authorised(request.clone()).await?;
         let attempt = self.http.send_expecting_success(&first).await;
         let refused_token = matches!(&attempt, Err(SendError::Refused(refusal))
@@ -268,7 +303,7 @@ impl ResourceManager {
         authorise(request, &self.credential).await
     }
 
-    fn url(&self, place: &str, version: &str) -> Result<Url, AzureError> {
+    pub(super) fn url(&self, place: &str, version: &str) -> Result<Url, AzureError> {
         let mut url = self
             .endpoints
             .resource_manager

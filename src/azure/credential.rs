@@ -34,7 +34,8 @@ mod testing;
 mod tests;
 mod transport;
 
-use assertion::{Assertion, Sent, Source};
+pub use assertion::Hears;
+use assertion::{Assertion, Obtained, Source};
 pub use certificate::{CertificateError, Signer};
 pub use presented::Presented;
 pub use sign_in::SignIn;
@@ -71,7 +72,7 @@ pub struct Credential {
     held: Mutex<Option<Token>>,
     /// One request at a time; who waited finds the token held.
     asking: tokio::sync::Mutex<()>,
-    sent: Sent,
+    obtained: Arc<Obtained>,
 }
 
 impl Credential {
@@ -81,16 +82,23 @@ impl Credential {
     ///
     /// [`AzureError::SignIn`] when the credential cannot be made from what was given.
     pub fn new(sign_in: SignIn, endpoints: Endpoints, http: Http) -> Result<Self, AzureError> {
-        let sent = Sent::default();
-        let current = Mutex::new(make(&sign_in, &endpoints, &http, &sent)?);
+        let obtained = Arc::default();
+        let current = Mutex::new(make(&sign_in, &endpoints, &http, &obtained)?);
         let (held, asking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { sign_in, reason: String::new(), endpoints, http, current, held, asking, sent })
+        Ok(Self { sign_in, reason: String::new(), endpoints, http, current, held, asking, obtained })
     }
 
     /// The same credential, with the reason for its choice, for the log.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
+        self
+    }
+
+    /// The same credential; every token and assertion that it obtains is announced here first.
+    #[must_use]
+    pub fn announcing(self, hears: Hears) -> Self {
+        self.obtained.tell(hears);
         self
     }
 
@@ -121,6 +129,7 @@ impl Credential {
         };
         let expires_on = clock::by_ours(token.expires_on);
         let token = Token { secret: Secret::new(token.token.secret()), expires_on };
+        self.obtained.announce(&token.secret);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)
     }
@@ -133,7 +142,7 @@ impl Credential {
     /// Forgets cached tokens, so that the next one is asked for anew. The crate's
     /// cache has no such call (sign-in §7), so the credential is made again.
     pub fn forget(&self) {
-        if let Ok(fresh) = make(&self.sign_in, &self.endpoints, &self.http, &self.sent) {
+        if let Ok(fresh) = make(&self.sign_in, &self.endpoints, &self.http, &self.obtained) {
             *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
             *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -148,7 +157,7 @@ impl Credential {
     }
 
     fn refused(&self, words: &str) -> AzureError {
-        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = self.obtained.last_assertion();
         // No server should repeat what it was sent; one that does must not get it into a log.
         let mut clean = words.to_owned();
         for secret in self.sign_in.secret().into_iter().chain(&sent).filter(|secret| !secret.is_empty()) {
@@ -164,13 +173,13 @@ fn make(
     sign_in: &SignIn,
     endpoints: &Endpoints,
     http: &Http,
-    sent: &Sent,
+    obtained: &Arc<Obtained>,
 ) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let assertion = |tenant: &TenantId, client: &ClientId, source: Source| {
         ClientAssertionCredential::new(
             tenant.as_str().to_owned(),
             client.as_str().to_owned(),
-            Assertion { source, http: http.clone(), sent: Arc::clone(sent) },
+            Assertion { source, http: http.clone(), obtained: Arc::clone(obtained) },
             Some(ClientAssertionCredentialOptions { client_options: options(endpoints, http, REPEATED_FOR) }),
         )
         .map(|credential| credential as Arc<dyn TokenCredential>)

@@ -25,6 +25,14 @@ pub enum AzureError {
         /// What became of the request.
         source: SendError,
     },
+    /// The SCM site did not let the publish profile in.
+    #[error("could not {doing}: the publish profile was refused: {refusal}")]
+    ProfileRefused {
+        /// What was being done.
+        doing: String,
+        /// The server's words.
+        refusal: Box<Refusal>,
+    },
     /// An answer came that cannot be understood.
     #[error("could not {doing}: the answer makes no sense: {reason}")]
     Shape {
@@ -48,6 +56,7 @@ impl AzureError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Call { source, .. } => source.refusal(),
+            Self::ProfileRefused { refusal, .. } => Some(refusal),
             _ => None,
         }
     }
@@ -68,13 +77,24 @@ impl AzureError {
             Self::Call { doing, source } if doing.contains("metadata document") && source.refusal().is_some() => {
                 vec!["check resource-manager-url: no resource manager answers there".to_owned()]
             }
-            Self::Call { source: SendError::NotSent { .. }, .. } => vec![
-                "no connection could be made: check the address, the network and HTTPS_PROXY"
-                    .to_owned(),
-            ],
+            Self::Call { source: SendError::NotSent { reason }, .. } => vec![no_connection(reason).to_owned()],
+            Self::ProfileRefused { refusal, .. } => profile_help(refusal),
             Self::Call { .. } => self.refusal().map(refusal_help).unwrap_or_default(),
             Self::Shape { .. } => vec!["check resource-manager-url: something else answers there".to_owned()],
         }
+    }
+}
+
+/// What to do where no connection was made, by the words of hyper and its connectors.
+fn no_connection(reason: &str) -> &'static str {
+    if reason.contains("tunnel") {
+        "the proxy made no connection: check HTTPS_PROXY or AGENT_PROXYURL and what the proxy lets through, or name the server in NO_PROXY"
+    } else if reason.contains("dns error") {
+        "the server's name cannot be found: check the address, environment and resource-manager-url, and this machine's name service"
+    } else if reason.contains("refused") {
+        "nothing accepts connections there: check the address and the firewalls in between"
+    } else {
+        "no connection could be made: check the address, the network and HTTPS_PROXY"
     }
 }
 
@@ -114,6 +134,30 @@ fn sign_in_help(code: u32) -> Option<String> {
         _ => return None,
     };
     Some(help.to_owned())
+}
+
+/// With basic authentication off the SCM site answers 401 to every password (kudu-deploy §2);
+/// 403 is the network's or a stopped site's (§3), unless its text says otherwise.
+fn profile_help(refusal: &Refusal) -> Vec<String> {
+    let text = refusal.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let mut lines = Vec::new();
+    if refusal.status == 403 && !text.contains("basic") {
+        lines.push(
+            "the app may be stopped, or its SCM site closed to this network by access restrictions"
+                .to_owned(),
+        );
+    }
+    lines.push(
+        "basic authentication may be switched off for the slot's SCM site (basicPublishingCredentialsPolicies/scm; in the \
+         portal: Configuration, General settings, SCM Basic Auth Publishing Credentials), or the profile was reset since it \
+         was downloaded"
+            .to_owned(),
+    );
+    lines.push(
+        "better leave the password out: sign in with client-id and GitHub OIDC, or with a service connection"
+            .to_owned(),
+    );
+    lines
 }
 
 fn refusal_help(refusal: &Refusal) -> Vec<String> {

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::arm::{authorise, parse};
 use super::credential::Credential;
 use super::error::AzureError;
-use super::model::{DeploymentRecord, LogEntry};
+use super::model::{ContainerLog, DeploymentRecord, LogEntry};
+use super::publish_profile::PublishProfile;
 use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
 
 /// A log longer than this is cut to its end, where the error stands.
@@ -24,9 +25,18 @@ const MOST_LOG_LINES: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Scm {
     http: Http,
-    credential: Arc<Credential>,
+    access: Access,
     base: Url,
     affinity: Option<HeaderValue>,
+}
+
+/// Who asks (kudu-deploy §2).
+#[derive(Debug, Clone)]
+enum Access {
+    /// An identity, by its token.
+    Token(Arc<Credential>),
+    /// The publishing user of the slot, by its password.
+    Profile(Arc<PublishProfile>),
 }
 
 /// A package on its way.
@@ -69,7 +79,37 @@ impl Scm {
         let affinity = instance.and_then(|name| {
             HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()
         });
-        Ok(Self { http, credential, base, affinity })
+        Ok(Self { http, access: Access::Token(credential), base, affinity })
+    }
+
+    /// The SCM site that a publish profile names. Its instances are not known, so requests
+    /// are not pinned.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError::Shape`] when the host is none.
+    pub fn with_profile(http: Http, profile: Arc<PublishProfile>) -> Result<Self, AzureError> {
+        let base = Url::parse(&format!("https://{}/", profile.scm_host))
+            .map_err(|error| AzureError::shape("find the slot's SCM site", error))?;
+        Ok(Self { http, access: Access::Profile(profile), base, affinity: None })
+    }
+
+    /// Whether Kudu answers (kudu-deploy §8, environment); one look without repeats.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`] when it does not.
+    pub async fn is_there(&self) -> Result<(), AzureError> {
+        let request = Request::get(self.url("api/environment")?)
+            .within(Duration::from_secs(10), Duration::from_millis(1));
+        self.send(request, "ask whether the SCM site is there").await.map(|_| ())
+    }
+
+    /// Forgets a token that was not accepted; a password stays what it is.
+    pub fn forget(&self) {
+        if let Access::Token(credential) = &self.access {
+            credential.forget();
+        }
     }
 
     /// All deployment records, newest first as Kudu gives them.
@@ -120,7 +160,7 @@ impl Scm {
             .with_header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .with_header(HeaderName::from_static("x-ms-artifact-checksum"), digest);
         let request = self.authorised(request).await?;
-        self.http.send_expecting_success(&request).await.map_err(|source| AzureError::call(doing, source))
+        self.http.send_expecting_success(&request).await.map_err(|source| self.failed(doing, source))
     }
 
     /// The lines of a deployment's log, details one level deep, the last two hundred.
@@ -144,6 +184,35 @@ impl Scm {
             }
         }
         Ok(lines.split_off(lines.len().saturating_sub(MOST_LOG_LINES)))
+    }
+
+    /// The last lines that the newest container wrote, or where it keeps no such log, what the
+    /// platform wrote about it. Tried once: it is asked for only to explain another failure.
+    ///
+    /// # Errors
+    ///
+    /// [`AzureError`]; apps on Windows without a container have no such log.
+    pub async fn container_log(&self, most_lines: usize) -> Result<Vec<String>, AzureError> {
+        let doing = "read the container's log";
+        let quick = |request: Request| request.within(Duration::from_secs(10), Duration::from_millis(1));
+        // The newest date only (kudu-deploy §8).
+        let list = Request::get(self.url("api/logs/docker")?);
+        let mut logs: Vec<ContainerLog> = parse(&self.send(quick(list), doing).await?, doing)?;
+        logs.retain(ContainerLog::is_of_the_app);
+        // Without "_default" a log is the platform's own.
+        logs.sort_by_key(|log| (log.is_written_by_the_app(), log.last_updated.clone()));
+        let Some(name) = logs.last().and_then(ContainerLog::file_name) else { return Ok(Vec::new()) };
+        let file = Request::get(self.url(&format!("api/vfs/LogFiles/{name}"))?)
+            // That Kudu gives a part where one is asked for is unconfirmed; the whole will do as well.
+            .with_header(reqwest::header::RANGE, HeaderValue::from_static("bytes=-65536"));
+        let answer = self.send(quick(file), doing).await?;
+        if !answer.complete {
+            return Err(AzureError::shape(doing, "it is too long to be read to its end"));
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let mut lines: Vec<String> =
+            text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        Ok(lines.split_off(lines.len().saturating_sub(most_lines)))
     }
 
     /// Writes a note beside a deployment's own files, so that it moves with the
@@ -177,16 +246,30 @@ impl Scm {
     async fn send(&self, request: Request, doing: &str) -> Result<Answer, AzureError> {
         let first = self.authorised(request.clone()).await?;
         let attempt = self.http.send_expecting_success(&first).await;
-        if !matches!(&attempt, Err(SendError::Refused(refusal)) if refusal.status == 401) {
-            return attempt.map_err(|source| AzureError::call(doing, source));
+        let renewable = matches!(self.access, Access::Token(_));
+        if !renewable || !matches!(&attempt, Err(SendError::Refused(refusal)) if refusal.status == 401) {
+            return attempt.map_err(|source| self.failed(doing, source));
         }
-        self.credential.forget();
+        self.forget();
         let second = self.authorised(request).await?;
-        self.http.send_expecting_success(&second).await.map_err(|source| AzureError::call(doing, source))
+        self.http.send_expecting_success(&second).await.map_err(|source| self.failed(doing, source))
+    }
+
+    /// A profile that is not let in has reasons of its own.
+    fn failed(&self, doing: &str, source: SendError) -> AzureError {
+        match (&self.access, source) {
+            (Access::Profile(_), SendError::Refused(refusal)) if matches!(refusal.status, 401 | 403) => {
+                AzureError::ProfileRefused { doing: doing.to_owned(), refusal }
+            }
+            (_, source) => AzureError::call(doing, source),
+        }
     }
 
     async fn authorised(&self, request: Request) -> Result<Request, AzureError> {
-        let request = authorise(request, &self.credential).await?;
+        let request = match &self.access {
+            Access::Token(credential) => authorise(request, credential).await?,
+            Access::Profile(profile) => request.with_header(AUTHORIZATION, basic(profile)?),
+        };
         Ok(match &self.affinity {
             Some(cookie) => request.with_header(COOKIE, cookie.clone()),
             None => request,
@@ -196,6 +279,16 @@ impl Scm {
     fn url(&self, place: &str) -> Result<Url, AzureError> {
         self.base.join(place).map_err(|error| AzureError::shape("make the SCM address", error))
     }
+}
+
+fn basic(profile: &PublishProfile) -> Result<HeaderValue, AzureError> {
+    use base64::Engine as _;
+    let pair = format!("{}:{}", profile.user, profile.password.reveal());
+    let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| AzureError::shape("sign in", "no header value"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn note_place(id: &str) -> String {

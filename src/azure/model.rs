@@ -155,17 +155,29 @@ pub struct WebConfig {
     /// The same for Windows containers.
     #[serde(default, deserialize_with = "or_default")]
     pub windows_fx_version: String,
+    /// The start command.
+    #[serde(default, deserialize_with = "or_default")]
+    pub app_command_line: String,
+}
+
+/// What containers a slot runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containers<'a> {
+    /// One custom image, by its reference.
+    Image(&'a str),
+    /// Several, described elsewhere: `COMPOSE` or `SITECONTAINERS` (arm-app-service §11).
+    Several(&'static str),
 }
 
 impl WebConfig {
-    /// The container image that this slot runs, if it runs one.
-    pub fn image(&self) -> Option<&str> {
+    /// The containers that this slot runs; none where it runs code on a built-in stack.
+    pub fn containers(&self) -> Option<Containers<'_>> {
         [&self.linux_fx_version, &self.windows_fx_version].into_iter().find_map(|version| {
             let (kind, image) = version.split_once('|').unwrap_or((version, ""));
             match kind.to_ascii_uppercase().as_str() {
-                "DOCKER" => Some(image),
-                // Several containers, described elsewhere: no single image, and no code either.
-                "COMPOSE" | "SITECONTAINERS" => Some(version.as_str()),
+                "DOCKER" => Some(Containers::Image(image)),
+                "COMPOSE" => Some(Containers::Several("COMPOSE")),
+                "SITECONTAINERS" => Some(Containers::Several("SITECONTAINERS")),
                 _ => None,
             }
         })
@@ -313,6 +325,41 @@ pub struct LogEntry {
     pub details_url: Option<String>,
 }
 
+/// One of the files that `api/logs/docker` lists (kudu-deploy §8).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerLog {
+    /// RFC 3339.
+    #[serde(default, deserialize_with = "or_default")]
+    pub last_updated: String,
+    /// Such as `/home/LogFiles/2026_11_21_lw0sdlwk0001_default_docker.log`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub path: String,
+}
+
+impl ContainerLog {
+    /// The file's name, if it is one that can stand in an address as it is.
+    pub fn file_name(&self) -> Option<&str> {
+        let name = self.path.rsplit(['/', '\\']).next()?;
+        let plain =
+            |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
+        (!name.is_empty() && !name.starts_with('.') && name.chars().all(plain)).then_some(name)
+    }
+
+    /// Whether the app's own container is meant, not the SCM site's or those that the platform
+    /// puts beside it (names seen in public logs; unconfirmed by documentation).
+    pub fn is_of_the_app(&self) -> bool {
+        let name = self.file_name().unwrap_or_default().to_ascii_lowercase();
+        !name.is_empty() && !["_scm_", "easyauth", "_msi_"].iter().any(|other| name.contains(other))
+    }
+
+    /// Whether it holds the app's output: `…_default_docker.log`; `…_docker.log` holds the platform's
+    /// own lines (names seen in public logs; unconfirmed by documentation).
+    pub fn is_written_by_the_app(&self) -> bool {
+        self.file_name().is_some_and(|name| name.contains("_default_") || name.contains("_app."))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +374,20 @@ mod tests {
         .expect("well formed");
         assert_eq!(site.scm_host(), Some("b:2"));
         assert_eq!(site.properties.slot_swap_status, None);
+    }
+
+    #[test]
+    fn the_apps_own_log_is_told_from_its_neighbours() {
+        let log = |path: &str| ContainerLog { last_updated: String::new(), path: path.to_owned() };
+        let app = log("/home/LogFiles/2026_11_21_lw0sdlwk0001_default_docker.log");
+        assert_eq!(app.file_name(), Some("2026_11_21_lw0sdlwk0001_default_docker.log"));
+        assert!(app.is_of_the_app() && app.is_written_by_the_app());
+        let platform = log("/home/LogFiles/2026_11_21_lw0sdlwk0001_docker.log");
+        assert!(platform.is_of_the_app() && !platform.is_written_by_the_app());
+        assert!(!log("/home/LogFiles/2026_11_21_lw0sdlwk0001_default_scm_docker.log").is_of_the_app());
+        for strange in ["", "/", "/home/..", "/home/a b", "/home/a?b"] {
+            assert!(!log(strange).is_of_the_app(), "{strange}");
+        }
     }
 
     #[test]

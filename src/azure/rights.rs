@@ -27,6 +27,9 @@ pub const ACTIONS: [&str; 12] = [
     "Microsoft.Web/serverfarms/read",
 ];
 
+/// Listing what a subscription holds (the string is from general knowledge, unconfirmed).
+const LOOK_FOR_THE_APP: &str = "Microsoft.Resources/subscriptions/resources/read";
+
 /// What Resource Manager says is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Missing {
@@ -42,6 +45,13 @@ pub(super) fn advice(refusal: &Refusal) -> Vec<String> {
     let Some(missing) = refusal.message.as_deref().and_then(read) else {
         return vec![format!("{general}, or this custom role: {}", role(None, None))];
     };
+    if missing.action.eq_ignore_ascii_case(LOOK_FOR_THE_APP) {
+        return vec![
+            format!("the identity lacks the action {}, by which the app is looked for", missing.action),
+            "give resource-group-name: then nothing is looked for, and a role on the app or its group is enough"
+                .to_owned(),
+        ];
+    }
     let scope = missing.scope.as_deref();
     let group = scope.and_then(resource_group);
     let place = scope.map(|scope| format!(" over {scope}")).unwrap_or_default();

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::duration::show_duration;
-use super::expect::printable;
 use super::spec::CommandLine;
 use super::verdict::Verdict;
+use crate::text;
 
 /// As much of the output's end as is kept.
 const LONGEST_TAIL: usize = 16 * 1024;
@@ -49,7 +49,7 @@ pub async fn run_command(
     let mut child = match spawn(command, environment, working_directory) {
         Ok(child) => child,
         Err(error) => {
-            let detail = printable(&format!("the command could not be started: {error}"), LONGEST_LINE);
+            let detail = text::short(&format!("the command could not be started: {error}"), LONGEST_LINE);
             return CommandOutcome { verdict: Verdict::Error, detail, output_tail: None, timed_out: false };
         }
     };
@@ -62,13 +62,13 @@ pub async fn run_command(
         Ok(None) => (Verdict::Error, format!("no end within {}, stopped", show_duration(limit))),
         Err(error) => (Verdict::Error, format!("the command could not be followed: {error}")),
     };
-    let output_tail = tail.printable();
+    let output_tail = tail.shown();
     if let Some(last) =
         output_tail.as_deref().and_then(|text| text.lines().last()).filter(|_| !verdict.is_pass())
     {
         detail = format!("{detail}: {last}");
     }
-    CommandOutcome { verdict, detail: printable(&detail, LONGEST_LINE), output_tail, timed_out }
+    CommandOutcome { verdict, detail: text::short(&detail, LONGEST_LINE), output_tail, timed_out }
 }
 
 fn spawn(
@@ -255,7 +255,7 @@ impl Tail {
         }
     }
 
-    fn printable(self) -> Option<String> {
+    fn shown(self) -> Option<String> {
         let text = String::from_utf8_lossy(&Vec::from(self.bytes)).into_owned();
         let mut lines = text.lines();
         if self.cut {
@@ -263,7 +263,7 @@ impl Tail {
             lines.next();
         }
         let lines: Vec<String> =
-            lines.map(|line| printable(line, LONGEST_LINE)).filter(|line| !line.is_empty()).collect();
+            lines.map(|line| text::short(line, LONGEST_LINE)).filter(|line| !line.is_empty()).collect();
         let shown = &lines[lines.len().saturating_sub(TAIL_LINES)..];
         (!shown.is_empty()).then(|| shown.join("\n"))
     }

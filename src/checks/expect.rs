@@ -1,7 +1,7 @@
 //! Judges an answer by what is expected of it.
 //!
 //! Pure: an answer and its expectations in, a verdict and one line of reasons out.
-//! Owns how foreign text is made fit to be shown. Must not send anything.
+//! Must not send anything.
 
 use std::time::Duration;
 
@@ -11,30 +11,12 @@ use super::duration::show_duration;
 use super::probe::Observation;
 use super::spec::{Expect, JsonExpectation, StatusRange, TextMatch};
 use super::verdict::{Verdict, worst};
+use crate::text;
 
 /// As much of a foreign value as is shown in one line.
 const SHOWN: usize = 80;
 /// As long as a line of reasons gets.
 const LONGEST_DETAIL: usize = 400;
-
-/// A foreign text as one harmless line of at most `longest` characters.
-///
-/// Control characters become spaces; characters that are invisible or turn the
-/// direction of writing are left out, so that a line reads as it is.
-pub fn printable(text: &str, longest: usize) -> String {
-    let shown = text.chars().filter(|c| !is_invisible(*c)).map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = shown.skip_while(|c| c.is_whitespace()).take(longest.saturating_add(1)).collect();
-    line.truncate(line.trim_end().len());
-    if line.chars().count() > longest {
-        line = line.chars().take(longest.saturating_sub(3)).collect();
-        line.push_str("...");
-    }
-    line
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
 
 /// Judges an answer; the text names each expectation that does not hold, or says what came.
 pub(super) fn judge(expect: &Expect, answer: &Observation) -> (Verdict, String) {
@@ -56,7 +38,7 @@ pub(super) fn judge(expect: &Expect, answer: &Observation) -> (Verdict, String) 
     }
     let verdict = worst(complaints.iter().map(|(verdict, _)| *verdict));
     let reasons: Vec<String> = complaints.into_iter().map(|(_, reason)| reason).collect();
-    (verdict, printable(&reasons.join("; "), LONGEST_DETAIL))
+    (verdict, text::short(&reasons.join("; "), LONGEST_DETAIL))
 }
 
 fn show_statuses(ranges: &[StatusRange]) -> String {
@@ -81,12 +63,12 @@ fn judge_header(name: &str, wanted: &TextMatch, answer: &Observation) -> Option<
     };
     let complaint = match values.first() {
         _ if holds => return None,
-        None => format!("no header {name}, expected {}", printable(&wanted, SHOWN)),
+        None => format!("no header {name}, expected {}", text::short(&wanted, SHOWN)),
         Some(value) => {
             format!(
                 "header {name} is \"{}\", expected {}",
-                printable(value, SHOWN),
-                printable(&wanted, SHOWN)
+                text::short(value, SHOWN),
+                text::short(&wanted, SHOWN)
             )
         }
     };
@@ -104,11 +86,11 @@ fn judge_body(expect: &Expect, answer: &Observation, complaints: &mut Vec<(Verdi
         false => (Verdict::Fail, "the body"),
     };
     for wanted in expect.body_contains.iter().filter(|wanted| !body.contains(wanted.as_str())) {
-        complaints.push((verdict, format!("no \"{}\" in {place}", printable(wanted, SHOWN))));
+        complaints.push((verdict, format!("no \"{}\" in {place}", text::short(wanted, SHOWN))));
     }
     for pattern in expect.body_matches.iter().filter(|pattern| !pattern.is_match(&body)) {
         complaints
-            .push((verdict, format!("no match for /{}/ in {place}", printable(pattern.as_str(), SHOWN))));
+            .push((verdict, format!("no match for /{}/ in {place}", text::short(pattern.as_str(), SHOWN))));
     }
     if expect.json.is_empty() {
         return;
@@ -122,7 +104,7 @@ fn judge_body(expect: &Expect, answer: &Observation, complaints: &mut Vec<(Verdi
             expect.json.iter().filter_map(|one| judge_json(one, &document)).map(|text| (Verdict::Fail, text)),
         ),
         Err(_) => {
-            let start = printable(&body.chars().take(200).collect::<String>(), 40);
+            let start = text::short(&body.chars().take(200).collect::<String>(), 40);
             complaints.push((Verdict::Fail, format!("the body is no JSON, it begins \"{start}\"")));
         }
     }
@@ -142,14 +124,14 @@ fn judge_json(expectation: &JsonExpectation, document: &Value) -> Option<String>
     }
     let found = match &selected[..] {
         [] => "selects nothing".to_owned(),
-        [one] => format!("is {}", printable(&one.to_string(), SHOWN)),
+        [one] => format!("is {}", text::short(&one.to_string(), SHOWN)),
         many => {
             let list = Value::Array(many.iter().take(20).map(|value| (*value).clone()).collect());
-            format!("selects {} values {}", many.len(), printable(&list.to_string(), SHOWN))
+            format!("selects {} values {}", many.len(), text::short(&list.to_string(), SHOWN))
         }
     };
-    let wanted = printable(&expectation.value.to_string(), SHOWN);
-    Some(format!("{} {found}, expected {wanted}", printable(&expectation.text, SHOWN)))
+    let wanted = text::short(&expectation.value.to_string(), SHOWN);
+    Some(format!("{} {found}, expected {wanted}", text::short(&expectation.text, SHOWN)))
 }
 
 /// Equal as JSON, where 1 and 1.0 are the same number.
@@ -241,16 +223,5 @@ mod tests {
     fn foreign_text_becomes_one_harmless_line() {
         let (_, detail) = judge(&expectation("{json: {$.a: 1}}"), &answer(200, "\u{1b}[31m<html>\n##vso[x]"));
         assert_eq!(detail, "the body is no JSON, it begins \"[31m<html> ##vso[x]\"");
-        assert_eq!(printable("a\r\nb\u{202e}c\u{0}", 10), "a  bc");
-        assert_eq!(printable("0123456789", 8), "01234...");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn a_printable_line_is_short_and_without_control_characters(text in ".{0,60}", longest in 3_usize..40) {
-            let line = printable(&text, longest);
-            proptest::prop_assert!(line.chars().count() <= longest);
-            proptest::prop_assert!(!line.chars().any(char::is_control));
-        }
     }
 }

@@ -22,6 +22,9 @@ const HIGHEST_RATE: u32 = 100;
 /// The end of a watch waits this long for the answers still under way.
 const LONGEST_WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A file longer than this is refused; who reads one need not read on.
+pub const LONGEST_FILE: usize = tree::LONGEST_TEXT;
+
 /// What `slotway.yml` says.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFile {
@@ -72,6 +75,8 @@ impl std::error::Error for ConfigProblem {}
 ///
 /// All problems that could be found, in the order of the file.
 pub fn read(text: &str, source_name: &str, known_inputs: &[&str]) -> Result<ConfigFile, Vec<ConfigProblem>> {
+    // Editors on Windows put a byte order mark in front, which the YAML library takes for a document.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let problem = |line, column, path, message| ConfigProblem {
         source_name: source_name.to_owned(),
         line,

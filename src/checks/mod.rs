@@ -24,7 +24,6 @@ pub mod verdict;
 pub mod watch;
 
 pub use duration::{parse_duration, show_duration};
-pub use expect::printable;
 pub use file::{ConfigFile, ConfigProblem, read};
 pub use probe::{Observation, Probe, ProbeError, observe, url_at};
 pub use prove::prove;

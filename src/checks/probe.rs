@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::duration::show_duration;
-use super::expect::printable;
 use super::spec::Body;
 #[cfg(test)]
 use crate::http::simulated::NoAnswer;
 use crate::http::{Wire, WireError};
+use crate::text;
 
 /// As much of a body as is read.
 pub const LONGEST_BODY: usize = 1024 * 1024;
@@ -156,9 +156,9 @@ fn classify(error: &WireError, host: &str, timeout: Duration) -> ProbeError {
         #[cfg(test)]
         WireError::Simulated(error) => match error {
             NoAnswer::Refused => ProbeError::Refused,
-            NoAnswer::NoName => ProbeError::Dns(printable(host, 100)),
+            NoAnswer::NoName => ProbeError::Dns(text::short(host, 100)),
             NoAnswer::TimedOut => ProbeError::TimedOut(timeout),
-            NoAnswer::Broken(reason) => ProbeError::Broken(printable(reason, 200)),
+            NoAnswer::Broken(reason) => ProbeError::Broken(text::short(reason, 200)),
         },
     }
 }
@@ -173,22 +173,22 @@ fn classify_network(error: &reqwest::Error, host: &str, timeout: Duration) -> Pr
         reason = cause.to_string();
         // The resolver's error type is private to the HTTP library; its text is all that can be asked.
         if reason.starts_with("dns error") {
-            return ProbeError::Dns(printable(host, 100));
+            return ProbeError::Dns(text::short(host, 100));
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return ProbeError::Tls(printable(&tls.to_string(), 200));
+            return ProbeError::Tls(text::short(&tls.to_string(), 200));
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             if io.kind() == io::ErrorKind::ConnectionRefused {
                 return ProbeError::Refused;
             }
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return ProbeError::Tls(printable(&tls.to_string(), 200));
+                return ProbeError::Tls(text::short(&tls.to_string(), 200));
             }
         }
         next = cause.source();
     }
-    ProbeError::Broken(printable(&reason, 200))
+    ProbeError::Broken(text::short(&reason, 200))
 }
 
 #[cfg(test)]

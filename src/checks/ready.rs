@@ -12,12 +12,13 @@ use reqwest::header::SET_COOKIE;
 use tokio::time::Instant;
 
 use super::duration::show_duration;
-use super::expect::{printable, status_line};
+use super::expect::status_line;
 use super::probe::{Observation, Probe, observe, url_at};
 use super::run::Target;
 use super::spec::Body;
 use super::verdict::Verdict;
 use crate::http::Wire;
+use crate::text;
 
 /// How readiness is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +175,7 @@ fn other_instance(asked: &str, answer: &Observation) -> Option<String> {
     let cookies = answer.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
     let given = cookies.filter_map(|cookie| cookie.strip_prefix("ARRAffinity=")).next()?;
     let name = given.split(';').next().unwrap_or(given).trim();
-    (!name.is_empty() && !name.eq_ignore_ascii_case(asked)).then(|| printable(name, 80))
+    (!name.is_empty() && !name.eq_ignore_ascii_case(asked)).then(|| text::short(name, 80))
 }
 
 #[cfg(test)]

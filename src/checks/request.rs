@@ -16,6 +16,7 @@ use super::spec::{
     Action, Body, Check, CommandLine, Expect, JsonExpectation, On, Request, StatusRange, TextMatch,
 };
 use super::verdict::Verdict;
+use crate::text;
 
 const COMMON_KEYS: [&str; 9] =
     ["name", "timeout", "retry-for", "every", "passes", "critical", "on", "path", "run"];
@@ -76,7 +77,7 @@ fn belongs_elsewhere(key: &str) -> Option<&'static str> {
 fn default_name(action: &Action) -> String {
     match action {
         Action::Request(request) => format!("{} {}", request.method, request.path),
-        Action::Command(command) => super::expect::printable(&command.line, 80),
+        Action::Command(command) => text::short(&command.line, 80),
     }
 }
 
@@ -324,7 +325,7 @@ fn read_pattern(field: &Field<'_>, pattern: &str, problems: &mut Problems) -> Op
             // The library draws the pattern over several lines; its last line says what is wrong.
             let text = error.to_string();
             let last = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-            problems.at(field, format!("is no regular expression: {}", super::expect::printable(last, 200)))
+            problems.at(field, format!("is no regular expression: {}", text::short(last, 200)))
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::Value;
 
 /// A configuration file is a few pages; more than this is a mistake.
-const LONGEST_TEXT: usize = 1024 * 1024;
+pub(super) const LONGEST_TEXT: usize = 1024 * 1024;
 /// Values, each alias counted as often as it is used.
 const MOST_VALUES: usize = 100_000;
 /// Bytes of text in all values, aliases counted likewise.

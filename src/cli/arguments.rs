@@ -69,7 +69,18 @@ fn output() -> Arg {
 }
 
 fn rehearse() -> Command {
-    let inputs = ["package", "type", "target-path", "clean", "restart", "config", "summary", "report-file"];
+    let inputs = [
+        "package",
+        "images",
+        "startup-command",
+        "type",
+        "target-path",
+        "clean",
+        "restart",
+        "config",
+        "summary",
+        "report-file",
+    ];
     Command::new("rehearse")
         .about("Run a verb on an App Service that is emulated in this process: no account, no network")
         .arg(

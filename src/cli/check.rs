@@ -24,20 +24,33 @@ pub(super) async fn check(context: &Context) -> Result<u8, Error> {
         Some(url) => (Http::new(&context.network)?, bare(context, url)?),
         None => slot(context).await?,
     };
+    run(context, &http, &target, &[]).await
+}
+
+/// The same for a target that is known.
+pub(super) async fn run(
+    context: &Context,
+    http: &Http,
+    target: &Target,
+    warnings: &[String],
+) -> Result<u8, Error> {
     let limits = &context.config.limits;
     let show = |entry: &_| context.terminal.show(entry);
     let mut journal = Journal::new(&show);
+    for warning in warnings {
+        journal.warn(warning);
+    }
     journal.add(Event::Waiting { what: target.base_url.to_string(), limit: limits.ready });
     let progress = |progress| context.terminal.progress(Progress::Ready(progress));
     let deadline = Instant::now() + limits.ready;
-    let instances = wait_ready(http.wire(), &target, &ReadySettings::default(), deadline, &progress).await;
+    let instances = wait_ready(http.wire(), target, &ReadySettings::default(), deadline, &progress).await;
     let ready = worst(instances.iter().map(|instance| instance.verdict));
     let mut outcomes = Vec::new();
     if ready == Verdict::Pass {
         let checks: Vec<Check> = context.config.checks.clone();
         let progress = |progress| context.terminal.progress(Progress::Checking(progress));
         let deadline = Instant::now() + limits.checks;
-        outcomes = run_all(http.wire(), &checks, &target, deadline, &progress).await;
+        outcomes = run_all(http.wire(), &checks, target, deadline, &progress).await;
     }
     let verdict = worst([ready, deciding_verdict(&outcomes)]);
     journal.add(Event::Ready { slot: target.slot.clone(), instances });

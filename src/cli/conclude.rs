@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use crate::host::{Grade, Host, Outputs, azure_pipelines, github};
+use crate::host::{Grade, Host, OUTPUTS, Order, Outputs, azure_pipelines, github};
 use crate::release::journal::{Conclusion, Entry, SlotView};
-use crate::report;
+use crate::report::{self, next::Next};
 
 impl Context {
     /// Writes the reports of a verb that kept a journal. What cannot be written is said
     /// and changes nothing: the release is what it is. Gives the summary back.
-    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&str>) -> String {
+    pub(super) fn report(&self, entries: &[Entry], exit_code: u8, next: Option<&Next>) -> String {
         self.terminal.close_group();
         self.terminal.finish();
         let conclusion = Conclusion::of(entries);
@@ -56,7 +56,7 @@ impl Context {
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
         if let Err(error) = made.and_then(|()| std::fs::write(&path, text)) {
             let words = format!("could not write {}: {error}", path.display());
-            self.terminal.say(&[format!("warning: {}", crate::text::line(&words))]);
+            self.terminal.say(&[format!("warning: {words}")]);
             self.terminal.annotate(Grade::Warning, "report", &words);
             return None;
         }
@@ -72,11 +72,15 @@ impl Context {
             Host::GitHub => {
                 let Some(path) = self.process.get("GITHUB_OUTPUT") else { return };
                 if let Err(error) = github::append_values(Path::new(path), outputs) {
-                    self.terminal.annotate(Grade::Warning, "outputs", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "outputs",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             Host::AzurePipelines => {
-                let lines: Vec<String> = outputs
+                let orders: Vec<Order> = outputs
                     .iter()
                     .map(|(name, value)| {
                         let name = azure_pipelines::output_name(name);
@@ -84,7 +88,7 @@ impl Context {
                         azure_pipelines::command("task.setvariable", &properties, value)
                     })
                     .collect();
-                self.terminal.say(&lines);
+                self.terminal.order(&orders);
             }
         }
     }
@@ -94,12 +98,16 @@ impl Context {
             (Host::GitHub, _) => {
                 let Some(path) = self.process.get("GITHUB_STEP_SUMMARY") else { return };
                 if let Err(error) = github::append(Path::new(path), summary) {
-                    self.terminal.annotate(Grade::Warning, "summary", &error.to_string());
+                    self.terminal.annotate(
+                        Grade::Warning,
+                        "summary",
+                        &format!("could not write {path}: {error}"),
+                    );
                 }
             }
             (Host::AzurePipelines, Some(file)) => {
-                let line = azure_pipelines::command("task.uploadsummary", &[], &file.to_string_lossy());
-                self.terminal.say(&[line]);
+                let order = azure_pipelines::command("task.uploadsummary", &[], &file.to_string_lossy());
+                self.terminal.order(&[order]);
             }
             _ => {}
         }
@@ -121,26 +129,32 @@ impl Context {
             ("publishRunAttachments", "true"),
             ("resultFiles", &files),
         ];
-        self.terminal.say(&[azure_pipelines::command("results.publish", &properties, "")]);
+        self.terminal.order(&[azure_pipelines::command("results.publish", &properties, "")]);
     }
 }
 
 fn outputs(conclusion: &Conclusion, summary: Option<&Path>, report: Option<&Path>) -> Outputs {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let path = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
-    let url = |view: &Option<SlotView>| view.as_ref().map(|view| view.url.clone()).unwrap_or_default();
-    let previous = conclusion.before.as_ref().and_then(|view| view.release.as_ref());
-    let gap = conclusion.watch.as_ref().map(|watch| watch.longest_gap.as_millis().to_string());
-    vec![
-        ("outcome", conclusion.outcome.map_or("unfinished", |outcome| outcome.word()).to_owned()),
-        ("release-id", conclusion.release.as_ref().map(ToString::to_string).unwrap_or_default()),
-        ("staging-url", url(&conclusion.staging_before)),
-        ("production-url", url(&conclusion.before)),
-        ("production-build", text(&conclusion.production)),
+    OUTPUTS.iter().map(|(name, _)| (*name, output(name, conclusion, summary, report))).collect()
+}
+
+/// The value of one output; empty where there is none.
+fn output(name: &str, conclusion: &Conclusion, summary: Option<&Path>, report: Option<&Path>) -> String {
+    let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
+    let url = |view: &Option<SlotView>| view.as_ref().map(|view| view.url.clone());
+    let value = match name {
+        "outcome" => Some(conclusion.outcome.map_or("unfinished", |outcome| outcome.word()).to_owned()),
+        "release-id" => conclusion.release.as_ref().map(ToString::to_string),
+        "staging-url" => url(&conclusion.staging_before),
+        "production-url" => url(&conclusion.before),
+        "production-build" => conclusion.production.clone(),
         // An id that swap and rollback take back as an input, or nothing.
-        ("previous-build", previous.map(ToString::to_string).unwrap_or_default()),
-        ("swap-gap", gap.unwrap_or_default()),
-        ("summary-file", path(summary)),
-        ("report-file", path(report)),
-    ]
+        "previous-build" => {
+            conclusion.before.as_ref().and_then(|view| view.release.as_ref()).map(ToString::to_string)
+        }
+        "swap-gap" => conclusion.watch.as_ref().map(|watch| watch.longest_gap.as_millis().to_string()),
+        "summary-file" => path(summary),
+        "report-file" => path(report),
+        _ => None,
+    };
+    value.unwrap_or_default()
 }

@@ -4,21 +4,25 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::azure::{Credential, Endpoints, ResourceManager, SitePath};
+use crate::azure::credential::Hears;
+use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
 use crate::checks::file::{self, ConfigFile};
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, NetworkError, Proxies};
-use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, Raw, Source};
+use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
 use crate::report::json;
 
 /// The name of the configuration that is read when none is named.
 const DEFAULT_CONFIG: &str = "slotway.yml";
+
+/// Shorter ones would be found in values that have nothing to do with them.
+const SHORTEST_SECRET: usize = 6;
 
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub(super) struct Context {
     pub(super) network: Network,
     pub(super) output: Output,
     pub(super) host: Host,
-    pub(super) terminal: Screen,
+    pub(super) terminal: Arc<Screen>,
     pub(super) cancelled: watch::Receiver<bool>,
     /// The environment of `run:` checks: this process's, without secrets.
     pub(super) environment: Vec<(String, String)>,
@@ -113,9 +117,9 @@ impl Context {
             host,
             network: Network::default(),
             output,
-            terminal: Screen::new(host, out, watched),
+            terminal: Arc::new(Screen::new(host, out, watched, cannot_write)),
             cancelled,
-            environment: environment_for_checks(&environment),
+            environment: environment_for_checks(&environment, &raw),
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
@@ -145,7 +149,7 @@ impl Context {
             host,
             network,
             output: Output::Text,
-            terminal: Screen::new(host, out, false),
+            terminal: Arc::new(Screen::new(host, out, false, cannot_write)),
             cancelled,
             environment: Vec::new(),
             url: None,
@@ -166,9 +170,18 @@ impl Context {
         let inputs = inputs::resolve(&self.raw, &self.variables, needs).map_err(Error::Inputs)?;
         // What was a part of a greater text, or came from a variable, is no input of its own.
         if let Some(secret) = inputs.connection.sign_in.secret() {
-            self.terminal.say(&self.host.masks(secret.reveal()));
+            self.terminal.order(&self.host.masks(secret.reveal()));
         }
         Ok(inputs)
+    }
+
+    /// The checked inputs of a step that signs in with a publish profile.
+    pub(super) fn profile(&self, verb: &str) -> Result<Option<ProfileInputs>, Error> {
+        // Nobody signs in to check a bare URL.
+        if self.url.is_some() {
+            return Ok(None);
+        }
+        inputs::profile(&self.raw, &self.variables, verb).map_err(Error::Inputs)
     }
 
     /// Signs in and finds the app's place.
@@ -179,7 +192,8 @@ impl Context {
         let http = Http::new(&self.network)?;
         let endpoints = Endpoints::find(&connection.cloud, &http).await?;
         let credential = Credential::new(connection.sign_in.clone(), endpoints.clone(), http.clone())?
-            .because(&connection.sign_in_reason);
+            .because(&connection.sign_in_reason)
+            .announcing(self.masking());
         let azure = ResourceManager::new(http, endpoints, credential.into());
         let subscription = connection.subscription.clone();
         let group = match &connection.group {
@@ -189,11 +203,22 @@ impl Context {
         Ok((azure, SitePath { subscription, group, site: connection.site.clone() }))
     }
 
+    /// Masks what it hears of, before it can be printed.
+    fn masking(&self) -> Hears {
+        let (host, terminal) = (self.host, Arc::clone(&self.terminal));
+        Arc::new(move |secret| terminal.order(&host.masks(secret.reveal())))
+    }
+
     /// Secrets are kept out of everything that follows, before anything follows.
     fn mask_secrets(&self) {
         let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
         for secret in secrets.filter_map(|input| self.raw.get(input.name)) {
-            self.terminal.say(&self.host.masks(secret));
+            self.terminal.order(&self.host.masks(secret));
+        }
+        let login = self.raw.get("creds").map(inputs::secrets_of_login).unwrap_or_default();
+        let profile = PublishProfile::secrets(self.raw.get("publish-profile").unwrap_or_default());
+        for secret in login.iter().chain(&profile) {
+            self.terminal.order(&self.host.masks(secret.reveal()));
         }
     }
 
@@ -213,8 +238,10 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let text: Vec<String> = std::iter::once(error.to_string()).chain(error.details()).collect();
-        self.terminal.annotate(Grade::Error, &format!("slotway {verb}"), &text.join("\n"));
+        // Not every problem is bound to an input: some name a file or a variable.
+        let spelling = |name: &str| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name));
+        let title = if verb == "run" { "slotway".to_owned() } else { format!("slotway {verb}") };
+        self.terminal.annotate(Grade::Error, &title, &error.annotation(spelling));
         if !said {
             self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
         }
@@ -272,7 +299,10 @@ fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
         .map(|input| Problem {
             input: input.name.to_owned(),
             message: "was given as a flag; a secret is never taken from a flag".to_owned(),
-            help: format!("set {}, or give --client-secret-file", input.variable()),
+            help: match input.name {
+                "client-secret" => format!("set {}, or give --client-secret-file", input.variable()),
+                _ => format!("set {}", input.variable()),
+            },
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
@@ -311,7 +341,7 @@ fn read_environment() -> Environment {
 fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     let named = raw.get("config").map(PathBuf::from);
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
             return Ok(ConfigFile::default());
@@ -343,13 +373,32 @@ fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
     })
 }
 
+/// Reads a text file that is a few pages long: never more of it than is allowed, and with
+/// the line where it stops being text.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error as IoError, ErrorKind, Read};
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(file::LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > file::LONGEST_FILE {
+        return Err(IoError::new(ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let what = if is_wide { "it is UTF-16".to_owned() } else { format!("line {line} is no valid UTF-8") };
+        IoError::new(ErrorKind::InvalidData, format!("{what}; save it as UTF-8"))
+    })
+}
+
 /// Secrets that lie in files, by the input that names the file.
 fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
     for (input, holds) in [("client-secret-file", "client-secret"), ("certificate-file", "certificate")] {
         let Some(path) = raw.get(input).map(str::to_owned) else { continue };
         let ambient = raw.is_ambient(input);
         let source = if ambient { Source::Environment } else { Source::File };
-        match std::fs::read_to_string(&path) {
+        match read_text(Path::new(&path)) {
             Ok(secret) => raw.prefer(holds, secret, source),
             // Other tools' variable, perhaps in a form of theirs: it matters only if it is chosen.
             Err(error) if ambient => tracing::debug!(input, %error, "the file could not be read"),
@@ -374,8 +423,15 @@ fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Optio
     Ok(certificates)
 }
 
-/// Everything but what looks like a secret: a check needs its tools, not our keys.
-fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
+/// Everything but what looks like a secret, or holds one that was given to us: a check needs
+/// its tools, not our keys.
+fn environment_for_checks(environment: &Environment, raw: &Raw) -> Vec<(String, String)> {
+    let secrets: Vec<&str> = INPUTS
+        .iter()
+        .filter(|input| input.kind == Kind::Secret)
+        .filter_map(|input| raw.get(input.name))
+        .filter(|secret| secret.len() >= SHORTEST_SECRET)
+        .collect();
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase();
         [
@@ -392,12 +448,22 @@ fn environment_for_checks(environment: &Environment) -> Vec<(String, String)> {
             "INPUT_",
             "ENDPOINT_AUTH",
             "CREDS",
+            "PUBLISH_PROFILE",
             "PRINCIPALKEY",
+            "PASSPHRASE",
+            "PRIVATE",
+            "APIKEY",
+            "COOKIE",
+            // A managed identity's, an agent's for secure files, and what tasks keep.
+            "IDENTITY_HEADER",
+            "SECUREFILE_",
+            "VSTS_TASKVARIABLE_",
         ]
         .iter()
         .any(|part| name.contains(part))
     };
-    let kept = environment.iter().filter(|(name, _)| !is_secret(name));
+    let holds_one = |value: &str| secrets.iter().any(|secret| value.contains(secret));
+    let kept = environment.iter().filter(|(name, value)| !is_secret(name) && !holds_one(value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -406,26 +472,39 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {
         .map_err(|error| Error::Write { path: path.display().to_string(), reason: error.to_string() })
 }
 
-/// Writes to standard output; a closed one is no reason to fail.
+/// Writes to standard output; a closed or full one is no reason to fail. What is written is
+/// a JSON document, or shell exports that were asked for.
 pub(super) fn write_out(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        cannot_write(&error);
+    }
 }
 
-/// Writes to standard error; a closed one is no reason to fail.
+/// Says on standard error that nothing more is shown. Where that is full as well, the exit
+/// code has to do.
+fn cannot_write(error: &std::io::Error) {
+    write_error_out(&format!(
+        "warning: the output could not be written: {error}; nothing else is changed by that\n"
+    ));
+}
+
+/// Writes lines to standard error, each made harmless; a closed one is no reason to fail.
 pub(super) fn write_error_out(text: &str) {
     let mut out = std::io::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    for line in crate::text::lines(text) {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = out.flush();
 }
 
 /// Says an error on standard error: the message, then every detail.
 pub(super) fn say_error(error: &Error) {
     let mut lines = vec![format!("error: {error}")];
     lines.extend(error.details().into_iter().map(|detail| format!("  → {detail}")));
-    let mut out = std::io::stderr().lock();
-    for line in lines.iter().flat_map(|line| crate::text::lines(line)) {
-        let _ = writeln!(out, "{line}");
-    }
+    write_error_out(&lines.join("\n"));
 }
 
 /// The error of a rehearsal that cannot be set up.

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use tokio::sync::watch;
 
-use super::context::{problem, write_out};
+use super::context::{problem, read_text, write_out};
 use super::rehearse::unpack_storefront;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};
 use crate::error::Error;
 use crate::names::SlotName;
+use crate::report::json;
+use crate::scratch::Scratch;
 
 /// The world to begin with.
 pub(super) struct Seed {
@@ -57,7 +59,7 @@ fn programs() -> BTreeMap<OsString, OsString> {
 
 /// Serves until a signal.
 pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new()?;
     let storefront = unpack_storefront(folder.path())?;
     let mut seed = Seed::read(matches, &storefront)?;
     if let Some(package) = matches.get_one::<String>("package") {
@@ -82,7 +84,7 @@ pub(super) async fn serve(matches: &ArgMatches, mut cancelled: watch::Receiver<b
         }
     }
     emulator.shutdown().await;
-    let _ = folder.close();
+    drop(folder);
     if let Some(path) = ready_file {
         let _ = std::fs::remove_file(path);
     }
@@ -100,7 +102,8 @@ fn announce(matches: &ArgMatches, emulator: &Emulator) -> Result<(), Error> {
             .map_err(|error| Error::Write { path: path.clone(), reason: error.to_string() }),
         None if matches.get_flag("print-env") => Ok(()),
         None => {
-            write_out(&format!("{ready}\n"));
+            // Read as JSON it is the same; as lines of a pipeline's log it gives no orders.
+            write_out(&json::text(&serde_json::json!(emulator.ready())));
             Ok(())
         }
     }
@@ -120,7 +123,7 @@ fn write_ready(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario, Error> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| problem("scenario", format!("{} could not be read: {error}", path.display())))?;
     let mut scenario = Scenario::from_yaml(&text).map_err(|error| {
         let (line, column) = error.at.unwrap_or((1, 1));
@@ -128,7 +131,8 @@ fn read_scenario(path: &Path) -> Result<Scenario, Error> {
     })?;
     scenario.relative_to(path.parent().unwrap_or_else(|| Path::new(".")));
     let release = scenario.release.iter().flat_map(|seed| seed.config.iter().chain([&seed.package]));
-    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release);
+    let images = scenario.images.values().map(|image| &image.package);
+    let named = scenario.slots.values().filter_map(|slot| slot.package.as_ref()).chain(release).chain(images);
     let missing = named.into_iter().find(|path| !path.exists()).cloned();
     match missing {
         Some(path) => Err(problem("scenario", format!("it names {}, which is not there", path.display()))),

@@ -4,13 +4,16 @@ use serde_json::json;
 
 use super::context::Context;
 use super::run::{look, order, prepare};
+use crate::azure::model::SlotDifference;
 use crate::azure::{ResourceManager, SitePath};
 use crate::error::Error;
 use crate::facts::{self, Facts, SlotFacts};
 use crate::inputs::Needs;
 use crate::names::SlotName;
+use crate::plan::movement::{Movement, movements};
 use crate::plan::{self, Decision, Verb};
 use crate::release::journal::Journal;
+use crate::report;
 use crate::text;
 
 /// Which build each slot serves, since when, what is under way.
@@ -66,28 +69,18 @@ pub(super) async fn plan(context: &Context) -> Result<u8, Error> {
             (refusals.iter().map(|refusal| format!("refused: {refusal}; {}", refusal.help())).collect(), 3)
         }
     };
-    let differences = match &facts.staging {
-        Some(staging) => azure.slot_differences(&path, &staging.slot, &SlotName::production()).await,
-        None => Ok(Vec::new()),
+    let staging = facts.staging.as_ref().map(|staging| &staging.slot);
+    let (movements, differences) = match staging {
+        Some(slot) => settings(&azure, &path, slot, &mut lines).await,
+        None => (None, Vec::new()),
     };
-    // A lock or a missing right forbids this comparison, and no release.
-    let differences = differences.unwrap_or_else(|error| {
-        lines.push(format!("warning: {error}"));
-        Vec::new()
-    });
-    for difference in &differences {
-        let difference = &difference.properties;
-        lines.push(format!(
-            "differs: {} {} ({})",
-            difference.setting_type, difference.setting_name, difference.diff_rule
-        ));
-    }
     context.terminal.finish();
     say(context, &lines);
     context.document(&json!({
         "version": 1,
         "allowed": code == 0,
         "lines": lines,
+        "settings": movements,
         "differences": differences.iter().map(|difference| json!({
             "name": difference.properties.setting_name,
             "type": difference.properties.setting_type,
@@ -95,6 +88,34 @@ pub(super) async fn plan(context: &Context) -> Result<u8, Error> {
         })).collect::<Vec<_>>(),
     }));
     Ok(code)
+}
+
+/// What the swap does to settings, in words and for the document: by the settings
+/// themselves, or where they may not be listed, by Azure's own comparison. A lock or a missing
+/// right forbids both, and no release.
+async fn settings(
+    azure: &ResourceManager,
+    path: &SitePath,
+    slot: &SlotName,
+    lines: &mut Vec<String>,
+) -> (Option<Vec<Movement>>, Vec<SlotDifference>) {
+    let production = SlotName::production();
+    let (settings, differences) =
+        tokio::join!(facts::settings(azure, path, slot), azure.slot_differences(path, slot, &production),);
+    let settings = settings.map(|settings| movements(&settings));
+    match (&settings, &differences) {
+        (Ok(found), _) => lines.extend(report::movement::lines(found)),
+        (Err(error), Ok(found)) => {
+            lines.push(format!("warning: {error}; what follows is Azure's own comparison"));
+            lines.extend(found.iter().map(|difference| {
+                let difference = &difference.properties;
+                let (kind, name) = (&difference.setting_type, &difference.setting_name);
+                format!("differs: {kind} {name} ({})", difference.diff_rule)
+            }));
+        }
+        (Err(error), Err(other)) => lines.push(format!("warning: {error}; {other}")),
+    }
+    (settings.ok(), differences.unwrap_or_default())
 }
 
 /// The slots beside production and the one that releases go through. One that cannot be

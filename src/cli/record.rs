@@ -8,6 +8,9 @@ use crate::release::journal::Conclusion;
 use crate::report;
 use crate::secret::Secret;
 
+/// A comment may have 65,536 characters (github-actions §5), and its marker needs some.
+const LONGEST_COMMENT: usize = 60_000;
+
 /// A record that has been begun.
 pub(super) struct Record {
     github: GitHub,
@@ -40,7 +43,10 @@ impl Record {
         let wanted = context.raw.get("pull-request-comment");
         if wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case("true")) {
             let subject = context.raw.get("app-name").unwrap_or("app");
-            warned(context, self.github.comment(subject, summary).await);
+            warned(
+                context,
+                self.github.comment(subject, &report::cut(summary.to_owned(), LONGEST_COMMENT)).await,
+            );
         }
     }
 }

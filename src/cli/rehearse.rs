@@ -17,6 +17,7 @@ use crate::http::Network;
 use crate::inputs::{INPUTS, Needs, Raw, Source};
 use crate::plan::Verb;
 use crate::release::journal::Conclusion;
+use crate::scratch::Scratch;
 
 /// The example app, so that the binary rehearses wherever it lies.
 const STOREFRONT: [(&str, &str); 7] = [
@@ -31,7 +32,7 @@ const STOREFRONT: [(&str, &str); 7] = [
 
 /// Starts the emulator, runs the verb, and leaves nothing behind.
 pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new()?;
     let storefront = unpack_storefront(folder.path())?;
     let seed = match emulator::Seed::read(matches, &storefront) {
         Ok(seed) => seed,
@@ -45,8 +46,7 @@ pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bo
         keep(emulator.ready(), cancelled).await;
     }
     emulator.shutdown().await;
-    // An error here would be about a folder that the system clears anyway.
-    let _ = folder.close();
+    drop(folder);
     result
 }
 
@@ -116,6 +116,7 @@ async fn prepare(
     raw.offer("release-id", release.as_str(), Source::Rehearsal);
     // It is in the slot now.
     raw.withdraw("package");
+    raw.withdraw("images");
     Ok(())
 }
 
@@ -137,12 +138,14 @@ pub(super) fn offer_connection(raw: &mut Raw, ready: &Ready) {
 fn offer_release(raw: &mut Raw, release: Option<(PathBuf, Option<PathBuf>)>, storefront: &Path) {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     if let Some((package, config)) = release {
-        raw.offer("package", text(&package), Source::Rehearsal);
+        if raw.get("images").is_none() {
+            raw.offer("package", text(&package), Source::Rehearsal);
+        }
         if let Some(config) = config {
             raw.offer("config", text(&config), Source::Rehearsal);
         }
     }
-    if raw.get("package").is_none() {
+    if raw.get("package").is_none() && raw.get("images").is_none() {
         raw.offer("package", text(&storefront.join("v2")), Source::Rehearsal);
         raw.offer("config", text(&storefront.join("slotway.yml")), Source::Rehearsal);
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::changes::changes;
 use super::context::Context;
 use super::record::Record;
 use crate::artifact::{self, Artifact, PackageType};
@@ -10,12 +11,15 @@ use crate::azure::ResourceManager;
 use crate::azure::SitePath;
 use crate::error::{Error, exit_code};
 use crate::facts::{self, Facts, SlotFacts};
-use crate::inputs::{Inputs, Needs, Source};
-use crate::names::ReleaseId;
-use crate::plan::{self, Decision, Order, Plan, Unfinished, Verb};
+use crate::host::{Host, origin};
+use crate::inputs::{self, Inputs, Needs};
+use crate::names::{ReleaseId, SiteName, SlotName};
+use crate::plan::{self, Decision, Order, Plan, Ships, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
 use crate::release::machine::{self, Event as Step, Outcome, Phase};
-use crate::release::{self, Package, Release, earlier, marks};
+use crate::release::{self, Deliverable, Package, Release, earlier, marks};
+use crate::report::next::{Next, Place, Subject, next};
+use crate::source::Source;
 
 /// Carries out one of the verbs, reports, and gives back the exit code.
 pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
@@ -23,6 +27,26 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     // What is settled belongs to a record that was begun before.
     let record = if verb == Verb::Settle { None } else { Record::begin(context).await };
     let done = journaled(context, verb, &inputs).await;
+    let (site, slot) = (inputs.connection.site.clone(), inputs.slot.clone());
+    finish(context, verb, record, done, &Handover { site, slot, release: inputs.release_id.clone() }).await
+}
+
+/// What the next command is about.
+pub(super) struct Handover {
+    pub(super) site: SiteName,
+    pub(super) slot: SlotName,
+    /// The release that was asked for.
+    pub(super) release: Option<ReleaseId>,
+}
+
+/// Reports, and gives back the exit code.
+pub(super) async fn finish(
+    context: &Context,
+    verb: Verb,
+    record: Option<Record>,
+    done: Result<Done, Error>,
+    handover: &Handover,
+) -> Result<u8, Error> {
     let Done { outcome, entries, bug } = match done {
         Ok(done) => done,
         Err(error) => {
@@ -34,16 +58,30 @@ pub(super) async fn change(context: &Context, verb: Verb) -> Result<u8, Error> {
     };
     let code = if bug { INTERNAL_ERROR } else { exit_code(outcome, verb) };
     let conclusion = Conclusion::of(&entries);
-    let mut next = next_command(&conclusion, &inputs, *context.cancelled.borrow());
-    if context.raw.source("resource-manager-url") == Some(Source::Rehearsal) {
-        // Pasted as it stands it would go to the real Azure.
-        next = next.map(|next| format!("(on Azure, not in this rehearsal) {next}"));
-    }
-    let summary = context.report(&entries, code, next.as_deref());
+    let next = what_next(context, &conclusion, handover);
+    let summary = context.report(&entries, code, next.as_ref());
     if let Some(record) = record {
         record.end(context, &conclusion, code == 0, &summary).await;
     }
     Ok(code)
+}
+
+fn what_next(context: &Context, conclusion: &Conclusion, handover: &Handover) -> Option<Next> {
+    let rehearsal = context.raw.source("resource-manager-url") == Some(inputs::Source::Rehearsal);
+    let place = match context.host {
+        Host::GitHub if !rehearsal => Place::GitHub,
+        Host::AzurePipelines if !rehearsal => Place::AzurePipelines,
+        _ => Place::Terminal,
+    };
+    let Handover { site, slot, release } = handover;
+    let cancelled = *context.cancelled.borrow();
+    let subject = Subject { site, slot, release: release.as_ref(), cancelled };
+    let mut next = next(conclusion, subject, place)?;
+    if rehearsal {
+        // Pasted as it stands the command would go to the real Azure.
+        next.words = format!("on Azure, not in this rehearsal: {}", next.words);
+    }
+    Some(next)
 }
 
 /// The exit code of a bug; what production serves is said all the same.
@@ -54,6 +92,12 @@ pub(super) struct Done {
     pub(super) outcome: Outcome,
     pub(super) entries: Vec<Entry>,
     pub(super) bug: bool,
+}
+
+impl Done {
+    pub(super) fn new(outcome: Outcome, journal: Journal<'_>) -> Self {
+        Self { outcome, entries: journal.into_entries(), bug: false }
+    }
 }
 
 /// Carries out one of the verbs and gives back what happened.
@@ -89,7 +133,7 @@ pub(super) async fn journaled(context: &Context, verb: Verb, inputs: &Inputs) ->
 }
 
 /// Nothing has been touched yet, so a signal simply ends the work.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Option<T> {
     let mut cancelled = context.cancelled.clone();
     tokio::select! {
         biased;
@@ -98,7 +142,7 @@ async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -
     }
 }
 
-fn cancelled(journal: &mut Journal<'_>) -> Outcome {
+pub(super) fn cancelled(journal: &mut Journal<'_>) -> Outcome {
     journal.fail("cancelled before anything was touched", Vec::new());
     refused(journal)
 }
@@ -138,7 +182,18 @@ async fn carry_out(
         }
     };
     announce(&plan, journal);
-    let package = artifact.map(|artifact| package(artifact, inputs));
+    let built = origin::source(context.host, &context.process);
+    let Some(changes) = unless_cancelled(context, changes(context, &facts, &plan, built.clone())).await
+    else {
+        return Ok(cancelled(journal));
+    };
+    if let Some(changes) = changes {
+        journal.add(Event::Compared(Box::new(changes)));
+    }
+    let deliverable = match (&inputs.image, artifact) {
+        (Some(image), _) => Some(Deliverable::Image(image.clone())),
+        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs, built))),
+    };
     let progress = |progress| context.terminal.progress(progress);
     let release = Release {
         azure: &azure,
@@ -147,7 +202,9 @@ async fn carry_out(
         config: &context.config,
         facts: &facts,
         plan: &plan,
-        package: package.as_ref(),
+        deliverable: deliverable.as_ref(),
+        startup_command: inputs.startup_command.as_deref(),
+        restarts: inputs.restart.unwrap_or(true),
         run: context.host.run(&context.process),
         environment: context.environment.clone(),
         cancelled: context.cancelled.clone(),
@@ -207,13 +264,20 @@ pub(super) async fn look(
 }
 
 fn facts_read(facts: &Facts) -> Event {
-    Event::FactsRead { production: view(&facts.production), staging: facts.staging.as_ref().map(view) }
+    Event::FactsRead { production: Some(view(&facts.production)), staging: facts.staging.as_ref().map(view) }
 }
 
 /// What is asked for, for the plan.
 pub(super) fn order(verb: Verb, inputs: &Inputs) -> Order {
+    let ships = match (&inputs.image, &inputs.package) {
+        (Some(image), _) => Ships::Image(image.clone()),
+        (None, Some(_)) => Ships::Package,
+        (None, None) => Ships::Unsaid,
+    };
     Order {
         verb,
+        ships,
+        startup_command: inputs.startup_command.clone(),
         staging: inputs.slot.clone(),
         release: inputs.release_id.clone(),
         previous: inputs.previous_build.clone(),
@@ -234,18 +298,27 @@ pub(super) fn view(slot: &SlotFacts) -> SlotView {
 
 /// Prepares the package, where one is given.
 pub(super) async fn prepare(context: &Context, inputs: &Inputs) -> Result<Option<Artifact>, Error> {
-    let Some(path) = &inputs.package else { return Ok(None) };
-    let chosen = match &inputs.package_type {
+    prepare_package(context, inputs.package.as_deref(), inputs.package_type.as_deref()).await
+}
+
+/// The same, from the two inputs that it takes.
+pub(super) async fn prepare_package(
+    context: &Context,
+    package: Option<&Path>,
+    package_type: Option<&str>,
+) -> Result<Option<Artifact>, Error> {
+    let Some(path) = package else { return Ok(None) };
+    let chosen = match package_type {
         Some(word) => {
             Some(word.parse::<PackageType>().map_err(|error| super::context::problem("type", error))?)
         }
         None => None,
     };
     let progress = |progress| context.terminal.packing(progress);
-    Ok(Some(artifact::prepare(Path::new(path), chosen, &progress).await?))
+    Ok(Some(artifact::prepare(path, chosen, &progress).await?))
 }
 
-fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
+pub(super) fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     for warning in &artifact.warnings {
         journal.warn(warning);
     }
@@ -257,7 +330,7 @@ fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     });
 }
 
-fn package(artifact: &Artifact, inputs: &Inputs) -> Package {
+fn package(artifact: &Artifact, inputs: &Inputs, source: Option<Source>) -> Package {
     Package {
         path: artifact.path().to_owned(),
         package_type: artifact.package_type.to_string(),
@@ -266,6 +339,7 @@ fn package(artifact: &Artifact, inputs: &Inputs) -> Package {
         target_path: inputs.target_path.clone(),
         clean: inputs.clean,
         restart: inputs.restart,
+        source,
     }
 }
 
@@ -291,25 +365,4 @@ fn end(journal: &mut Journal<'_>, outcome: Outcome) -> Outcome {
         staging: conclusion.staging.unwrap_or_else(unread),
     });
     outcome
-}
-
-/// The command that a reader would want next.
-fn next_command(conclusion: &Conclusion, inputs: &Inputs, cancelled: bool) -> Option<String> {
-    let site = &inputs.connection.site;
-    let release: Option<&ReleaseId> = conclusion.release.as_ref().or(inputs.release_id.as_ref());
-    match conclusion.outcome? {
-        Outcome::Released => Some(format!(
-            "instant rollback is possible until the next deployment to {}: slotway rollback --app-name {site} --slot-name {} --release-id {}",
-            inputs.slot, inputs.slot, release?
-        )),
-        Outcome::Staged => Some(format!(
-            "slotway swap --app-name {site} --slot-name {} --release-id {}",
-            inputs.slot, release?
-        )),
-        Outcome::Stuck if cancelled => {
-            Some(format!("slotway settle --app-name {site} --slot-name {}", inputs.slot))
-        }
-        Outcome::Stuck => Some(format!("slotway status --app-name {site} --slot-name {}", inputs.slot)),
-        Outcome::Refused | Outcome::RolledBack | Outcome::NothingToDo => None,
-    }
 }

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::{Request, Response, StatusCode};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -320,7 +319,7 @@ impl Cloud {
             Service::Scm(slot) => kudu::answer(self, slot, path, request).await,
             Service::ResourceManager => match call(path, request).await {
                 Ok(call) => arm::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => arm::unread(failure),
             },
             Service::Authority => match call(path, request).await {
                 Ok(call) => {
@@ -328,11 +327,11 @@ impl Cloud {
                     let now = self.shared.read(super::world::World::now);
                     token::answer(&self.directory, &call, now, clock)
                 }
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
             Service::Control => match call(path, request).await {
                 Ok(call) => control::answer(self, call).await,
-                Err(response) => response,
+                Err(failure) => wire::empty(failure.status()),
             },
         }
     }
@@ -342,21 +341,17 @@ impl Cloud {
 ///
 /// # Errors
 ///
-/// The answer to a body that cannot be read.
-pub async fn call(path: Path, request: Request<Body>) -> Result<Call, Response<Body>> {
+/// The body cannot be read.
+pub async fn call(path: Path, request: Request<Body>) -> Result<Call, BodyFailure> {
     let (head, body) = request.into_parts();
-    let body = match wire::read(body, wire::BODY_LIMIT).await {
-        Ok(body) => body,
-        Err(BodyFailure::TooLong) => return Err(wire::empty(StatusCode::PAYLOAD_TOO_LARGE)),
-        Err(BodyFailure::Broken) => return Err(wire::empty(StatusCode::BAD_REQUEST)),
-    };
+    let length = head.headers.get(hyper::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > wire::BODY_LIMIT) {
+        // Taken to its end, so that the client can read the answer.
+        wire::discard(body).await;
+        return Err(BodyFailure::TooLong);
+    }
+    let body = wire::read(body, wire::BODY_LIMIT).await?;
     let query = Query::new(head.uri.query());
     Ok(Call { method: head.method, path, query, headers: head.headers, body })
-}
-
-/// Reads an answer's body again, for the skin that shows another's answer in its own envelope.
-pub async fn body_of(response: Response<Body>) -> (StatusCode, bytes::Bytes) {
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    (status, bytes.unwrap_or_default())
 }

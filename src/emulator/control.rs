@@ -269,6 +269,7 @@ fn slot_snapshot(slot: &Slot) -> Value {
         "deploying": slot.side.deployment_lock.is_some(),
         "instances": instances,
         "app_settings": slot.app_settings,
+        "web_config": slot.web_config,
         "connection_string_names": slot.connection_strings.keys().collect::<Vec<_>>(),
         "target_swap_slot": slot.target_swap_slot,
         "in_progress_operation": slot.in_progress_operation,

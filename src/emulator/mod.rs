@@ -86,6 +86,14 @@ pub enum StartError {
     /// The scenario contradicts itself.
     #[error("the scenario makes no world: {0}")]
     World(#[from] Refusal),
+    /// An image of the scenario.
+    #[error("the image {image}: {problem}")]
+    Image {
+        /// Its reference.
+        image: String,
+        /// What is wrong with its content.
+        problem: String,
+    },
     /// A fault rule of the scenario.
     #[error("faults, rule {number}: {problem}")]
     Fault {
@@ -129,6 +137,7 @@ pub async fn start(options: Options) -> Result<Emulator, StartError> {
     let places = listeners.places().map_err(system("read a bound port"))?;
     let ready = describe(&scenario, places, &hosts, ca_file, options.client_secret);
     let directory = tenant(&ready, &scenario)?;
+    unpack_images(&scenario, &folder.join("contents")).await?;
     let world = World::new(&scenario, &hosts, folder.join("contents"), clock)?;
     let shared = Shared::start(world, scenario.time, options.environment);
     let identity = identity(&ready, &scenario, &folder);
@@ -183,6 +192,17 @@ fn read_faults(scenario: &Scenario) -> Result<Vec<FaultRule>, StartError> {
             .map_err(|error| StartError::Fault { number: index + 1, problem: error.to_string() })
     };
     scenario.faults.iter().enumerate().map(read).collect()
+}
+
+/// Fills the registries: each image's content is copied, so that no app runs in a folder of the user's.
+async fn unpack_images(scenario: &Scenario, contents: &Path) -> Result<(), StartError> {
+    for (image, folder) in scenario.image_folders(contents) {
+        let Some(package) = scenario.images.get(&image).map(|seed| seed.package.clone()) else { continue };
+        let unpacked = tokio::task::spawn_blocking(move || runtime::unpack_image(&package, &folder)).await;
+        let unpacked = unpacked.unwrap_or_else(|_| Err("it could not be unpacked".to_owned()));
+        unpacked.map_err(|problem| StartError::Image { image, problem })?;
+    }
+    Ok(())
 }
 
 fn prepare_folder(folder: &Path) -> Result<PathBuf, StartError> {
@@ -262,7 +282,9 @@ fn describe(
         ca_file,
         tenant_id: guid(scenario.seed, "tenant"),
         client_id: guid(scenario.seed, "client"),
-        client_secret: client_secret.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
+        client_secret: client_secret
+            .or_else(|| scenario.application.client_secret.clone())
+            .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
         subscription_id: guid(scenario.seed, "subscription"),
         resource_group: scenario.resource_group.to_string(),
         app_name: scenario.app.to_string(),
@@ -291,9 +313,9 @@ fn guid(seed: u64, purpose: &str) -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
-/// A tenant with one application; its federated credential is for the issuer that the control endpoint plays.
+/// A tenant with one application; its first federated credential is for the issuer that the control endpoint plays.
 fn tenant(ready: &Ready, scenario: &Scenario) -> Result<Directory, StartError> {
-    let federated = FederatedCredential {
+    let own = FederatedCredential {
         issuer: format!("{}oidc", ready.control),
         subject: format!("repo:contoso/{}:environment:production", scenario.app),
         audience: exchange_audience(),
@@ -303,8 +325,8 @@ fn tenant(ready: &Ready, scenario: &Scenario) -> Result<Directory, StartError> {
         client_id: ready.client_id.clone(),
         object_id: guid(scenario.seed, "object"),
         secret: ready.client_secret.clone(),
-        federated: vec![federated],
-        certificates: Vec::new(),
+        federated: std::iter::once(own).chain(scenario.application.federated_credentials.clone()).collect(),
+        certificates: scenario.application.certificates.clone(),
     };
     let lifetime = scenario.durations.token_lifetime;
     let (authority, tenant) = (ready.authority.clone(), ready.tenant_id.clone());

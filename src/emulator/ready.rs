@@ -8,6 +8,34 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+/// What az is told after the exports. `tests/clients` follows these lines and those of [`SDKS`] to the letter.
+const AZ: &str = "\
+# az: once, after the exports
+#   az cloud register -n SlotwayEmulator --endpoint-resource-manager \"$SLOTWAY_RESOURCE_MANAGER_URL\"
+#   az cloud set -n SlotwayEmulator
+#   az login --service-principal -u \"$AZURE_CLIENT_ID\" -p \"$AZURE_CLIENT_SECRET\" --tenant \"$AZURE_TENANT_ID\"
+";
+
+/// How the SDKs are pointed here: they take endpoint and scope from nowhere but their arguments.
+const SDKS: &str = "\
+# Python: azure-identity and azure-mgmt-web
+#   import os
+#   from azure.identity import EnvironmentCredential
+#   from azure.mgmt.web import WebSiteManagementClient
+#   manager = os.environ[\"SLOTWAY_RESOURCE_MANAGER_URL\"]
+#   credential = EnvironmentCredential(disable_instance_discovery=True)
+#   client = WebSiteManagementClient(
+#       credential, os.environ[\"AZURE_SUBSCRIPTION_ID\"], base_url=manager, credential_scopes=[manager + \".default\"])
+# Node: @azure/identity and @azure/arm-appservice
+#   import { EnvironmentCredential } from \"@azure/identity\";
+#   import { WebSiteManagementClient } from \"@azure/arm-appservice\";
+#   const manager = process.env.SLOTWAY_RESOURCE_MANAGER_URL;
+#   const credential = new EnvironmentCredential({ disableInstanceDiscovery: true });
+#   const client = new WebSiteManagementClient(credential, process.env.AZURE_SUBSCRIPTION_ID, {
+#     endpoint: manager, credentials: { scopes: [`${manager}.default`] },
+#   });
+";
+
 /// Where everything is; the names are those of the ready file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
@@ -83,14 +111,8 @@ impl Ready {
                 None => text.push_str(&format!("{name}\n")),
             }
         }
-        text.push_str(&format!(
-            "# az: once, after the exports\n\
-             #   az cloud register -n SlotwayEmulator --endpoint-resource-manager \"$SLOTWAY_RESOURCE_MANAGER_URL\"\n\
-             #   az cloud set -n SlotwayEmulator\n\
-             #   az login --service-principal -u \"$AZURE_CLIENT_ID\" -p \"$AZURE_CLIENT_SECRET\" --tenant \"$AZURE_TENANT_ID\"\n\
-             #   az webapp show -g {} -n {}\n",
-            self.resource_group, self.app_name
-        ));
+        text.push_str(&format!("{AZ}#   az webapp show -g {} -n {}\n", self.resource_group, self.app_name));
+        text.push_str(SDKS);
         text
     }
 }

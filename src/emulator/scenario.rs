@@ -13,9 +13,11 @@ use serde_json::Value;
 use crate::names::{ResourceGroup, SiteName, SlotName};
 
 mod actor;
+mod application;
 pub mod duration;
 
 pub use actor::{Action, Actor};
+pub use application::ApplicationSeed;
 
 /// A scenario; every key may be left out.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,8 +41,12 @@ pub struct Scenario {
     pub durations: Durations,
     /// Whether time runs or is stepped.
     pub time: TimeMode,
+    /// Who may sign in.
+    pub application: ApplicationSeed,
     /// The slots; production and staging exist in any case.
     pub slots: BTreeMap<SlotName, SlotSeed>,
+    /// What the registries hold, by image reference; any other cannot be pulled.
+    pub images: BTreeMap<String, ImageSeed>,
     /// What `slotway rehearse` releases.
     pub release: Option<ReleaseSeed>,
     /// What goes wrong: each is read by the fault module.
@@ -121,6 +127,14 @@ pub struct SlotSeed {
     pub web_config: Option<Value>,
     /// Whether it is stopped.
     pub stopped: bool,
+}
+
+/// An image, whose content is that of a package.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageSeed {
+    /// A folder or a zip, relative to the scenario file.
+    pub package: PathBuf,
 }
 
 /// What a rehearsal releases.
@@ -213,6 +227,12 @@ impl Scenario {
         names
     }
 
+    /// Where the content of each image lies, below the folder of all contents.
+    pub(in crate::emulator) fn image_folders(&self, contents: &std::path::Path) -> BTreeMap<String, PathBuf> {
+        let numbered = self.images.keys().enumerate();
+        numbered.map(|(number, name)| (name.clone(), contents.join(format!("image-{number}")))).collect()
+    }
+
     /// The scenario with the durations that Azure shows.
     #[must_use]
     pub fn realistic(self) -> Self {
@@ -229,6 +249,8 @@ impl Scenario {
         if nothing {
             return Ok(Self::default());
         }
+        // A byte order mark, as editors on Windows write it, is a document to the library.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let scenario: Self = serde_yaml::from_str(text).map_err(|error| ScenarioError {
             at: error.location().map(|at| (at.line(), at.column())),
             message: error.to_string(),
@@ -261,7 +283,8 @@ impl Scenario {
             Action::Deploy { package, .. } => Some(package),
             _ => None,
         });
-        for path in packages.chain(released).chain(deployed) {
+        let images = self.images.values_mut().map(|image| &mut image.package);
+        for path in packages.chain(released).chain(deployed).chain(images) {
             // An absolute path replaces the folder.
             *path = folder.join(&path);
         }
@@ -284,7 +307,9 @@ impl Default for Scenario {
             seed: 1,
             durations: Durations::default(),
             time: TimeMode::Real,
+            application: ApplicationSeed::default(),
             slots: BTreeMap::new(),
+            images: BTreeMap::new(),
             release: None,
             faults: Vec::new(),
             actors: Vec::new(),
@@ -314,7 +339,12 @@ durations: {deploy: 300ms, start: 2s, swap-switch: 1.5, token-lifetime: 1h}
 slots:
   production: {package: ../v1, settings: {A: b}, slot-settings: {C: d}, web-config: {alwaysOn: true}}
   canary: {stopped: true}
+images: {"registry.io/app:2": {package: ../v3}}
 release: {package: ../v2, config: slotway.yml}
+application:
+  client-secret: planted
+  federated-credentials: [{issuer: 'https://issuer', subject: s, keys: [{kty: RSA, n: AQAB, e: AQAB}]}]
+  certificates: [{kty: RSA, n: AQAB, e: AQAB}]
 faults: [{on: {service: scm}, do: refuse}]
 actors:
   - {after: swap-accepted, do: scale, workers: 3}
@@ -330,8 +360,14 @@ actors:
         assert_eq!(scenario.durations.swap_switch, Duration::from_millis(1500));
         assert_eq!(scenario.durations.retry_after, Duration::from_secs(15));
         assert_eq!(scenario.slot_names().len(), 3);
+        let application = &scenario.application;
+        assert_eq!(application.client_secret.as_deref(), Some("planted"));
+        assert_eq!(application.federated_credentials[0].audience, "api://AzureADTokenExchange");
+        assert_eq!(application.federated_credentials[0].keys, application.certificates);
         let production = &scenario.slots[&SlotName::production()];
         assert_eq!(production.package.as_deref(), Some(std::path::Path::new("/scenarios/../v1")));
+        let image = &scenario.images["registry.io/app:2"];
+        assert_eq!(image.package, std::path::Path::new("/scenarios/../v3"));
         assert_eq!(scenario.actors[1].skip, 1);
         assert!(matches!(&scenario.actors[1].action, Action::Swap { target, .. } if target.is_production()));
     }

@@ -16,6 +16,9 @@ use super::front::{Body, BodyError};
 /// The longest body of a request that is read into memory: Resource Manager's own limit is 4 MB.
 pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// How long a body in memory may take altogether: front ends cut a request after 230 s (kudu-deploy.md §3).
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(230);
+
 /// How much of an unwanted body is read.
 const DISCARD_LIMIT: usize = 2 * 1024 * 1024 * 1024;
 
@@ -145,6 +148,19 @@ pub enum BodyFailure {
     TooLong,
     /// The client went away or spoke garbage.
     Broken,
+    /// The client took too long.
+    TooSlow,
+}
+
+impl BodyFailure {
+    /// The status that tells it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
 }
 
 /// A request of a connection, in the form that all services take.
@@ -157,16 +173,24 @@ pub fn streamed(request: Request<Incoming>) -> Request<Body> {
 /// # Errors
 ///
 /// [`BodyFailure`].
-pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BodyFailure> {
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyFailure> {
+    read_within(body, limit, BODY_TIME).await
+}
+
+async fn read_within(mut body: Body, limit: usize, time: std::time::Duration) -> Result<Bytes, BodyFailure> {
     let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| BodyFailure::Broken)?;
-        let Some(data) = frame.data_ref() else { continue };
-        if read.len() + data.len() > limit {
-            return Err(BodyFailure::TooLong);
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| BodyFailure::Broken)?;
+            let Some(data) = frame.data_ref() else { continue };
+            if read.len() + data.len() > limit {
+                return Err(BodyFailure::TooLong);
+            }
+            read.extend_from_slice(data);
         }
-        read.extend_from_slice(data);
-    }
+        Ok(())
+    };
+    tokio::time::timeout(time, reading).await.map_err(|_| BodyFailure::TooSlow)??;
     Ok(read.freeze())
 }
 
@@ -252,6 +276,21 @@ mod tests {
         assert!(path.ends_in_slash());
         assert_eq!(Path::new("/x/Sites/a/config/web").slot(), Some("production"));
         assert_eq!(Path::new("/x/sites").slot(), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up_and_a_long_one_not_kept() {
+        let silent = http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<hyper::body::Frame<Bytes>, BodyError>,
+        >());
+        assert_eq!(
+            read_within(silent.boxed(), 10, std::time::Duration::ZERO).await,
+            Err(BodyFailure::TooSlow)
+        );
+        let long = bytes("eleven byte");
+        assert_eq!(read_within(long, 10, BODY_TIME).await, Err(BodyFailure::TooLong));
+        let right = bytes("ten bytes!");
+        assert_eq!(read_within(right, 10, BODY_TIME).await, Ok(Bytes::from_static(b"ten bytes!")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Azure Pipelines: logging commands (azure-pipelines §5).
 
+use super::Order;
+
 /// A logging command; escaped so that no text in it can end it or begin another.
-pub fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
+pub fn command(name: &str, properties: &[(&str, &str)], message: &str) -> Order {
     let mut line = format!("##vso[{name}");
     for (position, (key, value)) in properties.iter().filter(|(_, value)| !value.is_empty()).enumerate() {
         if position == 0 {
@@ -14,7 +16,13 @@ pub fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String
     }
     line.push(']');
     line.push_str(&escaped(message));
-    line
+    Order(line)
+}
+
+/// A command that only shapes the log, such as a group (azure-pipelines §5.2). Nothing is
+/// decoded there, so the text has to be one line.
+pub fn format_command(name: &str, text: &str) -> Order {
+    Order(format!("##[{name}]{}", text.replace(['\r', '\n'], " ")))
 }
 
 /// `%` first, in the agent's own spelling (azure-pipelines §5.1).
@@ -52,7 +60,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_message_comes_back_as_it_was_and_stays_in_one_line(text in "[%0AZPD25\\r\\n;\\]a-z]*") {
-            let line = command("task.logissue", &[("type", "error"), ("code", &text)], &text);
+            let Order(line) = command("task.logissue", &[("type", "error"), ("code", &text)], &text);
             prop_assert!(!line.contains(['\r', '\n']));
             let (head, message) = line.split_once(']').expect("it is closed");
             prop_assert_eq!(unescaped(message), text);

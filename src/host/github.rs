@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::Order;
+
 /// A workflow command; escaped so that no text in it can end it or begin another.
-pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> String {
+pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> Order {
     let mut line = format!("::{name}");
     for (position, (key, value)) in properties.iter().enumerate() {
         line.push(if position == 0 { ' ' } else { ',' });
@@ -14,7 +16,7 @@ pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> String {
     }
     line.push_str("::");
     line.push_str(&escaped(data));
-    line
+    Order(line)
 }
 
 /// `%` first, then the line breaks (actions/runner ActionCommand.cs).
@@ -58,7 +60,7 @@ mod tests {
     proptest! {
         #[test]
         fn data_comes_back_as_it_was_and_stays_in_one_line(text in "[%0AD25\\r\\n:,a-z]*") {
-            let line = command("error", &[("title", &text)], &text);
+            let Order(line) = command("error", &[("title", &text)], &text);
             prop_assert!(!line.contains(['\r', '\n']));
             let (head, data) = line[2..].split_once("::").expect("it is closed");
             prop_assert_eq!(unescaped(data), text);

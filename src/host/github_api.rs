@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Environment;
 use crate::secret::Secret;
+use crate::source::{Commit, Commits, History, MOST_COMMITS, Source};
 
 /// Limit of one call.
 const CALL: Duration = Duration::from_secs(15);
@@ -20,6 +21,8 @@ const LONGEST_DESCRIPTION: usize = 140;
 const LONGEST_COMMENT: usize = 65_000;
 /// Pages of comments that are looked through for our own.
 const MOST_PAGES: u32 = 10;
+/// Commits on a page of a comparison, the most that GitHub gives.
+const COMPARED_AT_ONCE: u64 = 100;
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +157,54 @@ impl GitHub {
         Ok(true)
     }
 
+    /// The commits between two commits of the job's repository: those that the second has
+    /// and the first has not, and the other way round.
+    ///
+    /// # Errors
+    ///
+    /// [`GitHubError::Call`].
+    pub async fn history(&self, from: &Source, to: &Source) -> Result<History, GitHubError> {
+        let (added, behind) = self.compare(&from.commit, &to.commit).await?;
+        let removed =
+            if behind > 0 { self.compare(&to.commit, &from.commit).await?.0 } else { Commits::default() };
+        Ok(History { added, removed })
+    }
+
+    /// The commits that `to` has and `from` has not, and the number of those that it lacks. GitHub
+    /// lists the oldest first, a hundred a page, so the newest are on the last pages
+    /// (github/docs rest/commits/commits.md, "Compare two commits").
+    async fn compare(&self, from: &str, to: &str) -> Result<(Commits, u64), GitHubError> {
+        let first = self.comparison(from, to, 1).await?;
+        let count = |name: &str| first[name].as_u64().unwrap_or_default();
+        let (total, behind) = (count("total_commits"), count("behind_by"));
+        let last = total.div_ceil(COMPARED_AT_ONCE).max(1);
+        let mut newest = Vec::new();
+        for page in [last, last - 1] {
+            if page == 0 || newest.len() >= MOST_COMMITS {
+                break;
+            }
+            let fetched;
+            let document = if page == 1 {
+                &first
+            } else {
+                fetched = self.comparison(from, to, page).await?;
+                &fetched
+            };
+            let commits = document["commits"].as_array().map(Vec::as_slice).unwrap_or_default();
+            newest.extend(commits.iter().rev().filter_map(commit));
+        }
+        newest.truncate(MOST_COMMITS);
+        Ok((Commits { shown: newest, total }, behind))
+    }
+
+    async fn comparison(&self, from: &str, to: &str, page: u64) -> Result<Value, GitHubError> {
+        let route = format!(
+            "/repos/{}/compare/{from}...{to}?per_page={COMPARED_AT_ONCE}&page={page}",
+            self.repository
+        );
+        limited("compare two commits", self.client.get(route, None::<&()>)).await
+    }
+
     async fn own_comment(&self, number: u64, marker: &str) -> Result<Option<u64>, GitHubError> {
         for page in 1..=MOST_PAGES {
             let route =
@@ -176,6 +227,15 @@ impl GitHub {
     async fn post(&self, route: &str, body: &Value, doing: &'static str) -> Result<Value, GitHubError> {
         limited(doing, self.client.post(route, Some(body))).await
     }
+}
+
+fn commit(document: &Value) -> Option<Commit> {
+    let text = |place: &str| document.pointer(place).and_then(Value::as_str);
+    Some(Commit {
+        sha: text("/sha")?.to_owned(),
+        message: text("/commit/message")?.lines().next().unwrap_or_default().to_owned(),
+        author: text("/commit/author/name").unwrap_or_default().to_owned(),
+    })
 }
 
 async fn limited<T>(
@@ -206,11 +266,16 @@ mod tests {
 
     use super::*;
 
+    const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const NEW: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
     type Seen = Arc<Mutex<Vec<(String, Value)>>>;
 
     /// GitHub's API as far as it is called: remembers what it was asked, has one comment.
     async fn api(State(seen): State<Seen>, request: Request) -> Json<Value> {
         let call = format!("{} {}", request.method(), request.uri().path());
+        let query = request.uri().query().unwrap_or_default();
+        let page = query.rsplit_once("page=").and_then(|(_, page)| page.parse().ok()).unwrap_or(1);
         let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.expect("a body");
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         seen.lock().expect("not poisoned").push((call.clone(), body));
@@ -220,8 +285,24 @@ mod tests {
                 {"id": 1, "body": "a person's words"},
                 {"id": 2, "body": "<!-- slotway: contoso-web -->\nold"},
             ]),
+            call if call.contains("/compare/") => compared(call, page),
             _ => json!({"id": 3}),
         })
+    }
+
+    /// A line of 210 commits, oldest first, as GitHub pages them; the other way there is one.
+    fn compared(call: &str, page: usize) -> Value {
+        let total = if call.contains(&format!("/{OLD}...{NEW}")) { 210 } else { 1 };
+        let commits: Vec<Value> = (1..=total)
+            .skip((page - 1) * 100)
+            .take(100)
+            .map(|number| {
+                let sha = format!("{number:040}");
+                let message = format!("change {number}\n\nwith a body");
+                json!({"sha": sha, "commit": {"message": message, "author": {"name": "Ada"}}})
+            })
+            .collect();
+        json!({"total_commits": total, "behind_by": if total == 210 { 1 } else { 210 }, "commits": commits})
     }
 
     async fn github(folder: &std::path::Path) -> (GitHub, Seen) {
@@ -269,6 +350,21 @@ mod tests {
         let seen = seen.lock().expect("not poisoned");
         assert_eq!(seen[1].0, "PATCH /repos/contoso/web/issues/comments/2");
         assert_eq!(seen[1].1["body"], "<!-- slotway: contoso-web -->\nnew");
+    }
+
+    #[tokio::test]
+    async fn the_newest_commits_of_a_long_comparison_are_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (github, seen) = github(folder.path()).await;
+        let source = |commit| Source::new("https://localhost/contoso/web", commit, None, None);
+        let (from, to) = (source(OLD).expect("a source"), source(NEW).expect("a source"));
+        let history = github.history(&from, &to).await.expect("a history");
+        assert_eq!((history.added.total, history.added.shown.len()), (210, MOST_COMMITS));
+        assert_eq!(history.added.shown[0].message, "change 210");
+        // The last page has ten of them, the one before it the others.
+        assert_eq!(history.added.shown[24].message, "change 186");
+        assert_eq!((history.removed.total, history.removed.shown[0].author.as_str()), (1, "Ada"));
+        assert_eq!(seen.lock().expect("not poisoned").len(), 4);
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! standard error.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Grade, Host, azure_pipelines};
+use super::{Grade, Host, Order, azure_pipelines};
 use crate::artifact;
 use crate::checks::ready::ReadyProgress;
 use crate::checks::run::CheckProgress;
@@ -29,11 +29,14 @@ pub struct Screen {
     live: Option<ProgressBar>,
     waiting: Mutex<String>,
     group_open: Mutex<bool>,
+    complaint: Once,
+    complain: fn(&std::io::Error),
 }
 
 impl Screen {
-    /// `watched` says whether a person sees the live line.
-    pub fn new(host: Host, out: Box<dyn Write + Send>, watched: bool) -> Self {
+    /// `watched` says whether a person sees the live line; `complain` is told, once, that
+    /// nothing can be written.
+    pub fn new(host: Host, out: Box<dyn Write + Send>, watched: bool, complain: fn(&std::io::Error)) -> Self {
         let live = watched.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(spinner());
@@ -46,6 +49,8 @@ impl Screen {
             live,
             waiting: Mutex::new(String::new()),
             group_open: Mutex::new(false),
+            complaint: Once::new(),
+            complain,
         }
     }
 
@@ -77,43 +82,58 @@ impl Screen {
         if phase.outcome().is_some() {
             return;
         }
-        let mut lines = Vec::new();
+        let mut orders = Vec::new();
         if self.host == Host::AzurePipelines {
             let value = percent(phase).to_string();
-            lines.push(azure_pipelines::command("task.setprogress", &[("value", &value)], phase.words()));
+            orders.push(azure_pipelines::command("task.setprogress", &[("value", &value)], phase.words()));
         }
         if let Some(group) = self.host.group(phase.words()) {
-            lines.push(group);
+            orders.push(group);
             *self.group_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
-        self.say(&lines);
+        self.order(&orders);
     }
 
     /// Ends the open group, so that what follows is seen without a click.
     pub fn close_group(&self) {
         let mut open = self.group_open.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut *open) {
-            self.say(&self.host.end_group().into_iter().collect::<Vec<_>>());
+            self.order(&self.host.end_group().into_iter().collect::<Vec<_>>());
         }
     }
 
     /// An annotation on the run's page, where the host has one.
     pub fn annotate(&self, grade: Grade, title: &str, text: &str) {
         let (title, text) = (text::line(title), text::lines(text).join("\n"));
-        if let Some(line) = self.host.annotation(grade, &title, &text) {
+        if let Some(order) = self.host.annotation(grade, &title, &text) {
             self.close_group();
-            self.say(&[line]);
+            self.order(&[order]);
         }
     }
 
-    /// Writes lines above the live line. A closed output is no reason to stop a release.
+    /// Writes lines above the live line. Whatever they hold passes the sanitiser here, so
+    /// that no caller can forget it.
     pub fn say(&self, lines: &[String]) {
-        let write = || {
+        self.write(lines.iter().map(|line| text::line(line)));
+    }
+
+    /// Gives the host orders.
+    pub fn order(&self, orders: &[Order]) {
+        self.write(orders.iter().map(|order| order.as_str().to_owned()));
+    }
+
+    /// An output that is closed or full is no reason to stop a release. A full one is told
+    /// of once; nobody is there to read of a closed one.
+    fn write(&self, mut lines: impl Iterator<Item = String>) {
+        let mut write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            for line in lines {
-                let _ = writeln!(out, "{line}");
+            let written = lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+            match written {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    self.complaint.call_once(|| (self.complain)(&error));
+                }
+                _ => {}
             }
-            let _ = out.flush();
         };
         match &self.live {
             Some(bar) => bar.suspend(write),
@@ -182,9 +202,10 @@ fn percent(phase: Phase) -> u8 {
         Phase::Deploying => 10,
         Phase::CheckingStaging => 40,
         Phase::Swapping(_) | Phase::AwaitingTurn(Direction::Forward, _) => 60,
-        Phase::Observing(..) => 75,
+        Phase::Observing(Direction::Forward, _) => 75,
         Phase::CheckingProduction | Phase::LookingBack | Phase::LookingAtOtherSlot => 80,
         Phase::RollingBack(_) | Phase::AwaitingTurn(Direction::Back, _) => 85,
+        Phase::Observing(Direction::Back, _) => 90,
         Phase::CheckingRollback | Phase::Confirming(_) | Phase::Leaving => 95,
         Phase::Ended(_) => 100,
     }

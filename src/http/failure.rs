@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Answer;
+use crate::text;
 
 /// What became of a request that did not succeed. The most important type in the
 /// program: after anything but `NotSent` and `Refused`, only a read may follow.
@@ -100,7 +101,7 @@ impl Refusal {
             correlation_id: answer
                 .header("x-ms-correlation-request-id")
                 .or_else(|| answer.header("x-ms-request-id"))
-                .map(printable),
+                .map(sentence),
             retry_after: answer.retry_after(),
         };
         match document {
@@ -115,7 +116,7 @@ impl Refusal {
         self.code = text_of(inner, &["code", "Code"]).or_else(|| text_of(document, &["error"]));
         self.message = text_of(inner, &["message", "Message"])
             .or_else(|| text_of(document, &["error_description"]))
-            .or_else(|| document.as_str().map(printable));
+            .or_else(|| document.as_str().map(sentence));
         self.extended_code = inner
             .get("Details")
             .and_then(serde_json::Value::as_array)
@@ -127,13 +128,13 @@ impl Refusal {
 }
 
 fn text_of(value: &serde_json::Value, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| value.get(name)).and_then(serde_json::Value::as_str).map(printable)
+    names.iter().find_map(|name| value.get(name)).and_then(serde_json::Value::as_str).map(sentence)
 }
 
 fn first_words(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned();
     let bare = if text.trim_start().starts_with('<') { without_tags(&text) } else { text };
-    let line = printable(bare.trim());
+    let line = sentence(bare.trim());
     (!line.is_empty()).then_some(line)
 }
 
@@ -154,20 +155,9 @@ fn without_tags(html: &str) -> String {
     text
 }
 
-/// One line of at most 600 characters, white space folded, control characters gone.
-fn printable(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if line.len() + word.len() > 600 {
-            line.push_str(" …");
-            break;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    line.chars().take(620).collect()
+/// One line, as long as messages of Azure get.
+fn sentence(text: &str) -> String {
+    text::short(text, 600)
 }
 
 #[cfg(test)]

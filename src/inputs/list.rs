@@ -76,7 +76,24 @@ pub const INPUTS: &[Input] = &[
         "its resource group; found by the app's name if not given",
     ),
     input("slot-name", Kind::Text, For::Azure, "the slot that releases go through (default: staging)"),
-    input("package", Kind::Path, For::Deploying, "a folder, or a zip, war, jar or ear file"),
+    input(
+        "package",
+        Kind::Path,
+        For::Deploying,
+        "a folder, or a zip, war, jar or ear file; for a container give images instead",
+    ),
+    input(
+        "images",
+        Kind::Text,
+        For::Deploying,
+        "the image of a container, as registry/app:1.2; instead of a package",
+    ),
+    input(
+        "startup-command",
+        Kind::Text,
+        For::Deploying,
+        "the command that starts the app, set before the deployment; left as it is if not given",
+    ),
     input(
         "type",
         Kind::Text,
@@ -137,6 +154,12 @@ pub const INPUTS: &[Input] = &[
         "the JSON of Azure/login: application, secret, tenant, subscription",
     ),
     input(
+        "publish-profile",
+        Kind::Secret,
+        For::Azure,
+        "the slot's publish profile, as downloaded; for deploy and check only",
+    ),
+    input(
         "azure-subscription",
         Kind::Text,
         For::Azure,
@@ -179,7 +202,7 @@ pub const INPUTS: &[Input] = &[
         name: "github-token",
         kind: Kind::Secret,
         verbs: For::Step,
-        help: "a token for the two inputs below, usually ${{ github.token }}",
+        help: "a token that reads which commits go live, and writes for the two inputs below; the job's own if not given",
         also: None,
     },
     input("github-environment", Kind::Text, For::Step, "record a GitHub deployment to this environment"),

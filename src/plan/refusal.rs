@@ -101,6 +101,44 @@ pub enum Refusal {
         /// Its image.
         image: String,
     },
+    /// An image was given, and the slot runs code on a built-in stack.
+    #[error("{slot} runs code, not a container; the image {image} cannot be deployed to it")]
+    IsCode {
+        /// Which slot.
+        slot: SlotName,
+        /// The image.
+        image: ReleaseId,
+    },
+    /// The slot runs several containers, which one image would replace.
+    #[error("{slot} runs several containers ({kind}); one image would take the place of them all")]
+    SeveralContainers {
+        /// Which slot.
+        slot: SlotName,
+        /// How they are described.
+        kind: &'static str,
+    },
+    /// Production serves the very same image reference.
+    #[error(
+        "the image {image} would lie in both slots: after a swap nothing could tell which of the two production serves"
+    )]
+    SameImage {
+        /// The image.
+        image: ReleaseId,
+    },
+    /// Earlier runs are settled by their marks, and there is no place for one beside an image.
+    #[error(
+        "a slot runs the image {image}, beside which no run can leave a mark: what an earlier one left cannot be told"
+    )]
+    NoMarks {
+        /// The image.
+        image: ReleaseId,
+    },
+    /// A start command was given for an app that is not started by one.
+    #[error("{slot} runs code on Windows, which has no startup command")]
+    NoStartupCommand {
+        /// Which slot.
+        slot: SlotName,
+    },
     /// The SCM site, which takes packages, does not answer.
     #[error("the SCM site of {slot} could not be read: {why}")]
     ScmUnreadable {
@@ -154,7 +192,22 @@ impl Refusal {
             }
             Self::ProductionMovedOn { .. } => "deploy again on top of what production serves now",
             Self::NothingToSwap { .. } => "run slotway deploy first",
-            Self::IsContainer { .. } => "set the slot's image instead of giving a package",
+            Self::IsContainer { .. } => "give the input images instead of package",
+            Self::IsCode { .. } => {
+                "give the input package instead of images, or make the slot a container first: az webapp config container set"
+            }
+            Self::SeveralContainers { .. } => {
+                "deploy them with the tool that described them; Slotway deploys a single image"
+            }
+            Self::SameImage { .. } => {
+                "give every build a tag of its own, or name it by its digest (registry/app@sha256:…)"
+            }
+            Self::NoMarks { .. } => {
+                "look at both slots with slotway status and slotway check; slotway rollback with previous-build goes back"
+            }
+            Self::NoStartupCommand { .. } => {
+                "leave startup-command out; web.config says how IIS starts the app"
+            }
             Self::ScmUnreadable { .. } => {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }

@@ -5,7 +5,7 @@ use reqwest::Url;
 use super::*;
 use crate::azure::SitePath;
 use crate::azure::model::SlotSwapStatus;
-use crate::facts::{Mark, Note};
+use crate::facts::{End, Mark, Note};
 use crate::names::{ResourceGroup, SiteName, SubscriptionId};
 
 fn id(text: &str) -> ReleaseId {
@@ -29,6 +29,7 @@ fn slot(name: &str, build: &str) -> SlotFacts {
         operation: None,
         auto_swap: None,
         traffic: Vec::new(),
+        startup_command: String::new(),
         instances: vec!["a".to_owned()],
     }
 }
@@ -52,6 +53,8 @@ fn facts() -> Facts {
 fn order(verb: Verb, release: Option<&str>) -> Order {
     Order {
         verb,
+        ships: if matches!(verb, Verb::Release | Verb::Deploy) { Ships::Package } else { Ships::Unsaid },
+        startup_command: None,
         staging: SlotName::new("staging").expect("well formed"),
         release: release.map(id),
         previous: None,
@@ -66,6 +69,7 @@ fn note(release: &str) -> Note {
         sha256: None,
         size_bytes: None,
         previous: Some("older".to_owned()),
+        source: None,
         written: String::new(),
         swap: None,
         rollback: None,
@@ -201,4 +205,86 @@ fn settling_begins_where_the_earlier_run_stopped_and_a_deployment_does_not_begin
     let theirs = Order { only_of: Some("run 1".to_owned()), ..order(Verb::Settle, None) };
     assert!(matches!(plan(&theirs, &unproven(None)), Decision::Nothing(_)));
     assert!(matches!(plan(&order(Verb::Settle, None), &facts()), Decision::Nothing(_)));
+}
+
+fn image(text: &str) -> ReleaseId {
+    ReleaseId::image(text).expect("well formed")
+}
+
+fn containers(production: &str, staging: &str) -> Facts {
+    let mut facts = facts();
+    facts.kind = ["app", "linux", "container"].map(str::to_owned).to_vec();
+    facts.production.build = Build::Image(image(production));
+    facts.staging.as_mut().expect("there is one").build = Build::Image(image(staging));
+    facts
+}
+
+fn shipping(verb: Verb, reference: &str) -> Order {
+    Order { ships: Ships::Image(image(reference)), ..order(verb, None) }
+}
+
+#[test]
+fn an_image_goes_to_containers_and_a_package_to_code() {
+    let refused = refusals(plan(&shipping(Verb::Release, "app:2"), &facts()));
+    assert!(matches!(refused[..], [Refusal::IsCode { .. }]), "{refused:?}");
+    let refused = refusals(plan(&order(Verb::Release, None), &containers("app:1", "app:0")));
+    assert!(matches!(refused[..], [Refusal::IsContainer { .. }]), "{refused:?}");
+    let Decision::Go(plan) = plan(&shipping(Verb::Release, "app:2"), &containers("app:1", "app:0")) else {
+        panic!("an image fits a container")
+    };
+    assert_eq!(plan.old, Build::Image(image("app:1")));
+    assert_eq!(plan.steps[0].what, "set the image of staging to app:2");
+    assert!(plan.warnings.is_empty());
+    let mut several = containers("app:1", "app:0");
+    several.staging.as_mut().expect("there is one").build = Build::Containers("COMPOSE");
+    let refused = refusals(super::plan(&shipping(Verb::Release, "app:2"), &several));
+    assert!(matches!(refused[..], [Refusal::SeveralContainers { .. }]), "{refused:?}");
+}
+
+#[test]
+fn a_reference_that_both_slots_would_have_is_refused_by_every_verb() {
+    let refused = refusals(plan(&shipping(Verb::Deploy, "app:latest"), &containers("app:latest", "app:0")));
+    assert!(matches!(refused[..], [Refusal::SameImage { .. }]), "{refused:?}");
+    for verb in [Verb::Swap, Verb::Rollback] {
+        let order = Order { previous: Some(image("app:1")), ..order(verb, Some("app:1")) };
+        let refused = refusals(plan(&order, &containers("app:1", "app:1")));
+        assert!(matches!(refused[..], [Refusal::SameImage { .. }]), "{refused:?}");
+    }
+}
+
+#[test]
+fn an_image_is_rolled_back_only_to_the_one_that_the_caller_names() {
+    let facts = containers("app:V2", "app:v1");
+    let unknown = refusals(plan(&order(Verb::Rollback, Some("app:V2")), &facts));
+    assert_eq!(unknown, [Refusal::ReleaseUnknown]);
+    let named = |previous| Order { previous: Some(image(previous)), ..order(Verb::Rollback, Some("app:V2")) };
+    let Decision::Go(plan) = plan(&named("app:v1"), &facts) else { panic!("it is there") };
+    assert_eq!(plan.old, Build::Image(image("app:v1")));
+    let gone = refusals(super::plan(&named("app:V1"), &facts));
+    assert!(matches!(gone[..], [Refusal::PreviousIsGone { .. }]), "the tag's letter case counts: {gone:?}");
+}
+
+#[test]
+fn a_startup_command_is_a_step_only_where_it_changes_something() {
+    let mut facts = facts();
+    let order = Order { startup_command: Some("node server.js".to_owned()), ..order(Verb::Deploy, None) };
+    let refused = refusals(plan(&order, &facts));
+    assert!(matches!(refused[..], [Refusal::NoStartupCommand { .. }]), "{refused:?}");
+    facts.kind.push("linux".to_owned());
+    let steps = |facts: &Facts| match plan(&order, facts) {
+        Decision::Go(plan) => plan.steps.into_iter().map(|step| step.what).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(steps(&facts)[0], "set the startup command of staging");
+    facts.staging.as_mut().expect("there is one").startup_command = "node server.js".to_owned();
+    assert_eq!(steps(&facts)[0], "deploy the package to staging");
+}
+
+#[test]
+fn what_an_earlier_run_left_beside_an_image_is_not_called_nothing() {
+    let refused = refusals(plan(&order(Verb::Settle, None), &containers("app:2", "app:1")));
+    assert!(
+        matches!(&refused[..], [Refusal::NoMarks { image: found }] if *found == image("app:2")),
+        "{refused:?}"
+    );
 }

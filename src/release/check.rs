@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::deploy::{LOG_LINES, log_text};
 use super::journal::{Event, Journal};
 use super::machine::Serving;
 use super::observe::{self, Before};
 use super::{Progress, Release};
+use crate::azure::Scm;
 use crate::azure::credential::ENOUGH_TIME_LEFT;
+use crate::checks::file::ConfigFile;
 use crate::checks::prove;
 use crate::checks::ready::{InstanceReady, ReadySettings, wait_ready};
 use crate::checks::run::{CheckOutcome, Target, deciding_verdict, run_all};
@@ -20,37 +23,94 @@ use crate::checks::spec::{Action, Check};
 use crate::checks::verdict::{Verdict, worst};
 use crate::clock;
 use crate::facts::{self, Build, SlotFacts};
+use crate::http::Wire;
 use crate::names::{ReleaseId, SlotName};
 
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
+/// How long the container's log may take, which only explains a failure.
+const READ_LOG: Duration = Duration::from_secs(15);
+
+/// What proving a target needs beside it, whoever signs in.
+pub(super) struct Proving<'a> {
+    pub(super) wire: &'a Wire,
+    pub(super) config: &'a ConfigFile,
+    pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
+    /// The slot's SCM site, pinned to one instance: its log may explain a failure.
+    pub(super) scm: ScmOf<'a>,
+}
+
+/// The SCM site, pinned to one instance where one is named.
+pub(super) type ScmOf<'a> = Box<dyn Fn(Option<&str>) -> Option<Scm> + Send + Sync + 'a>;
+
+impl<'a> Proving<'a> {
+    fn of(release: &'a Release<'_>, slot: &'a SlotFacts) -> Self {
+        let wire = release.azure.http().wire();
+        let scm = |instance: Option<&str>| facts::scm(release.azure, slot.scm_host.as_deref(), instance).ok();
+        Self { wire, config: release.config, progress: release.progress, scm: Box::new(scm) }
+    }
+
+    /// Every instance answers, then the checks.
+    pub(super) async fn staging(&self, target: &Target, journal: &mut Journal<'_>) -> bool {
+        if !self.ready(target, journal).await {
+            return false;
+        }
+        let limit = self.config.limits.checks;
+        journal.add(Event::Waiting { what: format!("the checks of {}", target.slot), limit });
+        let checks = checks_for(self.config, &target.slot);
+        let progress = |progress| (self.progress)(Progress::Checking(progress));
+        let outcomes = run_all(self.wire, &checks, target, Instant::now() + limit, &progress).await;
+        judge(target, outcomes, journal)
+    }
+
+    async fn ready(&self, target: &Target, journal: &mut Journal<'_>) -> bool {
+        let limit = self.config.limits.ready;
+        let count = target.instances.len().max(1);
+        let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
+        journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
+        let progress = |progress| (self.progress)(Progress::Ready(progress));
+        let settings = ReadySettings::default();
+        let instances = wait_ready(self.wire, target, &settings, Instant::now() + limit, &progress).await;
+        let verdict = worst(instances.iter().map(|instance| instance.verdict));
+        let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
+        journal.add(Event::Ready { slot: target.slot.clone(), instances });
+        if let Some(bad) = bad {
+            let log = self.container_log(bad.instance.as_deref()).await;
+            let help = match log.is_empty() {
+                true => "look at the container log: az webapp log tail",
+                false => "the end of the container log above may say why; all of it: az webapp log tail",
+            };
+            let cause = format!("{} is not ready: {}{}", target.slot, describe(&bad), log_text(&log));
+            journal.fail(cause, vec![help.to_owned()]);
+        }
+        verdict == Verdict::Pass
+    }
+
+    /// The end of the slot's container log; nothing where it cannot be read, for it only explains.
+    async fn container_log(&self, instance: Option<&str>) -> Vec<String> {
+        let Some(scm) = (self.scm)(instance) else { return Vec::new() };
+        let read = tokio::time::timeout(READ_LOG, scm.container_log(LOG_LINES)).await;
+        read.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
 
 /// Staging: every instance answers, then the checks.
 pub async fn staging(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, id).await;
-    if !ready(release, &target, release.config.limits.ready, journal).await {
-        return false;
-    }
-    let limit = release.config.limits.checks;
-    journal.add(Event::Waiting { what: format!("the checks of {}", slot.slot), limit });
-    let checks = checks_for(release, &slot.slot);
-    let progress = |progress| (release.progress)(Progress::Checking(progress));
-    let wire = release.azure.http().wire();
-    let outcomes = run_all(wire, &checks, &target, Instant::now() + limit, &progress).await;
-    judge(&target, outcomes, journal)
+    Proving::of(release, slot).staging(&target, journal).await
 }
 
 /// Production: every instance answers, then the checks, again and again for the
 /// asked time.
 pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, id).await;
-    if !ready(release, &target, release.config.limits.ready, journal).await {
+    if !Proving::of(release, &release.facts.production).ready(&target, journal).await {
         return false;
     }
     let limit = release.config.limits.checks;
     journal.add(Event::Waiting { what: "the checks of production".to_owned(), limit });
-    let mut checks = checks_for(release, &target.slot);
+    let mut checks = checks_for(release.config, &target.slot);
     // Commands that passed are not run again: what is kept up for a time are requests.
     if !checks.iter().any(|check| matches!(check.action, Action::Request(_))) {
         checks.push(Check::answers_below_500("/"));
@@ -70,7 +130,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
     let Some(slot) = &release.facts.staging else { return false };
     let target = target(release, slot, None).await;
     let by_hand = "decide by hand: fix forward, or swap back with: az webapp deployment slot swap";
-    if !ready(release, &target, release.config.limits.ready, journal).await {
+    if !Proving::of(release, slot).ready(&target, journal).await {
         let cause = format!("{} is bad too, so going back there would not help", slot.slot);
         journal.fail(cause, vec![by_hand.to_owned()]);
         return false;
@@ -91,7 +151,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
 /// checks of the new build are not asked of it.
 pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, None).await;
-    ready(release, &target, release.config.limits.ready, journal).await
+    Proving::of(release, &release.facts.production).ready(&target, journal).await
 }
 
 /// The last look before the swap: staging serves this build, production still the
@@ -168,9 +228,8 @@ impl From<String> for Forbidden {
 }
 
 /// Without checks of its own, a slot must answer on its root below 500 on every instance.
-fn checks_for(release: &Release<'_>, slot: &SlotName) -> Vec<Check> {
-    let given: Vec<Check> =
-        release.config.checks.iter().filter(|check| check.applies_to(slot)).cloned().collect();
+fn checks_for(config: &ConfigFile, slot: &SlotName) -> Vec<Check> {
+    let given: Vec<Check> = config.checks.iter().filter(|check| check.applies_to(slot)).cloned().collect();
     if given.is_empty() { vec![Check::answers_below_500("/")] } else { given }
 }
 
@@ -187,26 +246,6 @@ async fn target(release: &Release<'_>, slot: &SlotFacts, id: Option<&ReleaseId>)
         environment: release.environment.clone(),
         working_directory: None,
     }
-}
-
-async fn ready(release: &Release<'_>, target: &Target, limit: Duration, journal: &mut Journal<'_>) -> bool {
-    let count = target.instances.len().max(1);
-    let every = if count == 1 { "the instance".to_owned() } else { format!("all {count} instances") };
-    journal.add(Event::Waiting { what: format!("{every} of {}", target.slot), limit });
-    let progress = |progress| (release.progress)(Progress::Ready(progress));
-    let wire = release.azure.http().wire();
-    let settings = ReadySettings::default();
-    let instances = wait_ready(wire, target, &settings, Instant::now() + limit, &progress).await;
-    let verdict = worst(instances.iter().map(|instance| instance.verdict));
-    let bad = instances.iter().find(|instance| instance.verdict != Verdict::Pass).cloned();
-    journal.add(Event::Ready { slot: target.slot.clone(), instances });
-    if let Some(bad) = bad {
-        journal.fail(
-            format!("{} is not ready: {}", target.slot, describe(&bad)),
-            vec!["look at the container log: az webapp log tail".to_owned()],
-        );
-    }
-    verdict == Verdict::Pass
 }
 
 fn describe(instance: &InstanceReady) -> String {

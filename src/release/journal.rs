@@ -14,6 +14,7 @@ use crate::checks::run::CheckOutcome;
 use crate::checks::watch::WatchReport;
 use crate::clock;
 use crate::names::{ReleaseId, SlotName};
+use crate::source::Changes;
 
 /// What a slot serves, for readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +61,8 @@ pub enum Event {
     },
     /// Azure's state before anything was touched.
     FactsRead {
-        /// Production.
-        production: SlotView,
+        /// Production, where it may be read.
+        production: Option<SlotView>,
         /// The slot to go through.
         staging: Option<SlotView>,
     },
@@ -72,6 +73,8 @@ pub enum Event {
         /// The new build, where it is in a slot already.
         release: Option<ReleaseId>,
     },
+    /// What the plan changes for production, by commits; told and never decided by.
+    Compared(Box<Changes>),
     /// The release went from one phase to another.
     Moved {
         /// What led there.
@@ -96,6 +99,13 @@ pub enum Event {
         files: Option<u64>,
         /// Its digest.
         sha256: String,
+    },
+    /// A part of a slot's configuration was set, and read back.
+    Configured {
+        /// Which slot.
+        slot: SlotName,
+        /// Which part, as "startup command".
+        what: String,
     },
     /// The package was sent.
     Uploaded {
@@ -246,6 +256,8 @@ pub struct Conclusion {
     pub production: Option<String>,
     /// What the other slot serves at the end.
     pub staging: Option<String>,
+    /// What changes for production, by commits.
+    pub changes: Option<Changes>,
     /// The watch over production.
     pub watch: Option<WatchReport>,
     /// How long it took.
@@ -260,13 +272,14 @@ impl Conclusion {
             conclusion.elapsed = entry.elapsed;
             match &entry.event {
                 Event::FactsRead { production, staging } => {
-                    conclusion.before = Some(production.clone());
+                    conclusion.before.clone_from(production);
                     conclusion.staging_before.clone_from(staging);
-                    conclusion.production = Some(production.build.clone());
+                    conclusion.production = production.as_ref().map(|slot| slot.build.clone());
                     conclusion.staging = staging.as_ref().map(|slot| slot.build.clone());
                 }
                 Event::Planned { release, .. } => conclusion.release.clone_from(release),
                 Event::Deployed { release, .. } => conclusion.release = Some(release.clone()),
+                Event::Compared(changes) => conclusion.changes = Some((**changes).clone()),
                 Event::Watched(report) => conclusion.watch = Some((**report).clone()),
                 Event::Failed { cause, help } if conclusion.cause.is_none() => {
                     conclusion.cause = Some((cause.clone(), help.clone()));

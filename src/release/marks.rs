@@ -14,7 +14,7 @@ use super::machine::{Direction, Outcome, Serving};
 use super::observe::Before;
 use crate::azure::ResourceManager;
 use crate::clock;
-use crate::facts::{self, End, Mark, Note, SlotFacts};
+use crate::facts::{self, Build, End, Mark, Note, SlotFacts};
 use crate::names::ReleaseId;
 
 /// How long a mark may hold a swap up.
@@ -29,7 +29,8 @@ pub(super) async fn sending(
     direction: Direction,
     journal: &mut Journal<'_>,
 ) {
-    let Some(id) = before.new.release_id() else { return };
+    // Beside an image there is no place for a note.
+    let Build::Deployment(id) = &before.new else { return };
     let note = note.get_or_insert_with(|| bare(id));
     let mark = Mark {
         sent: now(),
@@ -106,6 +107,7 @@ fn bare(id: &ReleaseId) -> Note {
         sha256: None,
         size_bytes: None,
         previous: None,
+        source: None,
         written: now(),
         swap: None,
         rollback: None,

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
+use super::changes;
+use super::next::Next;
 use crate::checks::watch::{PhaseReport, WatchReport};
 use crate::release::journal::{Conclusion, Entry, Event, SlotView};
 use crate::release::machine::Outcome;
+use crate::text::is_hidden;
 
 /// The report as a JSON object.
-pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
+pub fn report(entries: &[Entry], exit_code: u8, next: Option<&Next>) -> Value {
     let conclusion = Conclusion::of(entries);
     json!({
         "version": 1,
@@ -18,9 +21,11 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
         "cause": conclusion.cause.as_ref().map(|(cause, _)| cause),
         "help": conclusion.cause.as_ref().map(|(_, help)| help),
         "further": conclusion.further,
-        "next": next,
+        "next": next.map(Next::line),
+        "next-on-host": next.and_then(|next| next.on_host.as_ref()),
         "production": side(conclusion.before.as_ref(), conclusion.production.as_deref()),
         "staging": side(conclusion.staging_before.as_ref(), conclusion.staging.as_deref()),
+        "changes": conclusion.changes.as_ref().map(changes::document),
         "duration-ms": millis(conclusion.elapsed),
         "checks": checks(entries),
         "watch": conclusion.watch.as_ref().map(watch),
@@ -29,10 +34,20 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&str>) -> Value {
 }
 
 /// The document as text. Nothing in it is a command for a pipeline's runner, and every
-/// JSON reader gets the very words back: what would begin a command is written with
-/// escapes, which can only stand inside of strings.
+/// JSON reader gets the very words back: what would begin a command, or could hide one, is
+/// written with escapes, which can only stand inside of strings.
 pub fn text(document: &Value) -> String {
-    format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a")
+    let plain = format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a");
+    let mut out = String::with_capacity(plain.len());
+    for character in plain.chars() {
+        if character != '\n' && is_hidden(character) {
+            let mut units = [0; 2];
+            out.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn side(before: Option<&SlotView>, after: Option<&str>) -> Value {
@@ -103,9 +118,11 @@ fn name(event: &Event) -> &'static str {
         Event::SignedIn { .. } => "signed-in",
         Event::FactsRead { .. } => "facts-read",
         Event::Planned { .. } => "planned",
+        Event::Compared(_) => "compared",
         Event::Moved { .. } => "moved",
         Event::Waiting { .. } => "waiting",
         Event::PackageReady { .. } => "package-ready",
+        Event::Configured { .. } => "configured",
         Event::Uploaded { .. } => "uploaded",
         Event::Deployed { .. } => "deployed",
         Event::Ready { .. } => "ready",
@@ -132,10 +149,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r]*") {
+        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r\u{ad}\u{200d}\u{e0001}]*") {
             let document = json!({ "cause": format!("x{words}##vso[task.setvariable]::error::") });
             let shown = text(&document);
             prop_assert!(!shown.contains("##") && !shown.contains("::"));
+            prop_assert!(!shown.chars().any(|character| character != '\n' && is_hidden(character)));
             let read: Value = serde_json::from_str(&shown).expect("it is JSON");
             prop_assert_eq!(read, document);
         }

@@ -1,5 +1,7 @@
 //! One line or a few for every entry: the live log, for people.
 
+use super::changes;
+use super::next::Next;
 use super::words::{bytes, count, duration, milliseconds};
 use crate::checks::ready::InstanceReady;
 use crate::checks::run::CheckOutcome;
@@ -29,16 +31,13 @@ fn said(event: &Event) -> Vec<String> {
     match event {
         Event::Started { verb, site, staging } => vec![format!("{verb} {site} through the slot {staging}")],
         Event::SignedIn { how } => vec![format!("sign-in: {how}")],
-        Event::FactsRead { production, staging } => {
-            let mut lines = vec![serves(production)];
-            lines.extend(staging.as_ref().map(serves));
-            lines
-        }
+        Event::FactsRead { production, staging } => production.iter().chain(staging).map(serves).collect(),
         Event::Planned { steps, .. } => steps
             .iter()
             .enumerate()
             .map(|(position, step)| format!("plan {}. {step}", position + 1))
             .collect(),
+        Event::Compared(found) => changes::lines(found),
         Event::Moved { phase: Phase::Ended(_), .. } => Vec::new(),
         Event::Moved { phase, .. } => vec![format!("── {}", phase.words())],
         Event::Waiting { what, limit } => vec![format!("waiting for {what}, at most {}", duration(*limit))],
@@ -46,6 +45,7 @@ fn said(event: &Event) -> Vec<String> {
             let files = files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
             vec![format!("package: {package_type}, {}{files}, sha256 {}", bytes(*size_bytes), short(sha256))]
         }
+        Event::Configured { slot, what } => vec![format!("{slot} has its new {what}, as read back")],
         Event::Uploaded { size_bytes, elapsed } => {
             vec![format!("uploaded {} in {}", bytes(*size_bytes), duration(*elapsed))]
         }
@@ -81,7 +81,7 @@ fn said(event: &Event) -> Vec<String> {
 }
 
 /// The last lines: the outcome first, then what both slots serve and what to do.
-pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
+pub fn conclusion(conclusion: &Conclusion, next: Option<&Next>) -> Vec<String> {
     let mut lines = vec![String::new()];
     let word = conclusion.outcome.map_or("unfinished", Outcome::word).to_uppercase();
     lines.push(format!("{word}  {}", headline(conclusion)));
@@ -98,7 +98,8 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
         lines.extend(conclusion.further.iter().map(|further| format!("  then:  {further}")));
         lines.extend(help.iter().map(|help| format!("  → {help}")));
     }
-    lines.extend(next.map(|next| format!("  next: {next}")));
+    lines.extend(next.map(|next| format!("  next: {}", next.line())));
+    lines.extend(next.and_then(|next| next.on_host.as_ref()).map(|way| format!("  or {way}")));
     lines
         .iter()
         .flat_map(|line| if line.is_empty() { vec![String::new()] } else { text::lines(line) })
@@ -107,7 +108,11 @@ pub fn conclusion(conclusion: &Conclusion, next: Option<&str>) -> Vec<String> {
 
 /// One sentence that a manager understands.
 pub fn headline(conclusion: &Conclusion) -> String {
-    let build = |build: &Option<String>| build.clone().unwrap_or_else(|| "an unknown build".to_owned());
+    let build = |build: &Option<String>| match build.as_deref() {
+        None => "an unknown build".to_owned(),
+        Some("could not be read") => "a build that could not be read".to_owned(),
+        Some(build) => build.to_owned(),
+    };
     let took = duration(conclusion.elapsed);
     match conclusion.outcome {
         Some(Outcome::Released) => {

@@ -30,7 +30,7 @@ fn every_missing_input_is_named_at_once() {
       → client-secret: is missing; set AZURE_CLIENT_SECRET, or give --client-secret-file; a secret is never taken from a flag
       → subscription-id: is missing; give --subscription-id, AZURE_SUBSCRIPTION_ID or subscription-id: in slotway.yml; the subscription
       → app-name: is missing; give --app-name, SLOTWAY_APP_NAME or app-name: in slotway.yml; the App Service app
-      → package: is missing; give --package, SLOTWAY_PACKAGE or package: in slotway.yml; a folder, or a zip, war, jar or ear file
+      → package: is missing; give --package, SLOTWAY_PACKAGE or package: in slotway.yml; a folder, or a zip, war, jar or ear file; for a container give images instead
     "#);
 }
 

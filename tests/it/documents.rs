@@ -30,7 +30,8 @@ fn yaml(name: &str) -> Vec<String> {
 #[test]
 fn the_readmes_configuration_is_read() {
     let known: Vec<&str> = INPUTS.iter().map(|input| input.name).collect();
-    let blocks = yaml("README.md");
+    let blocks: Vec<String> =
+        yaml("README.md").into_iter().filter(|block| block.starts_with("checks:")).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
         let config = slotway::checks::read(&block, "README.md", &known);

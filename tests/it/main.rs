@@ -1,15 +1,30 @@
 //! Drives the real binary against the emulator, outcome by outcome.
 
 mod bad_input;
+mod clients;
+mod configuration;
+mod containers;
 mod documents;
+mod failures;
+mod faults;
+mod full_disk;
 mod harness;
+mod host_rules;
 mod load;
 mod memory;
 mod metadata;
+mod mutation;
+mod network;
+mod orders;
+mod pipelines;
+mod publish_profile;
+mod quiet;
 mod rehearse;
 mod server;
 mod service;
 mod settle;
 mod sign_in;
+mod signals;
+mod summary;
 mod trouble;
 mod walls;

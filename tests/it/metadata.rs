@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use slotway::host::OUTPUTS;
 use slotway::host::azure_pipelines::output_name;
-use slotway::inputs::{INPUTS, Kind};
+use slotway::inputs::{For, INPUTS, Kind};
 
 /// What the service connection says instead, or GitHub alone has, so that the task does
 /// not ask for it.
-const NOT_OF_THE_TASK: [&str; 14] = [
+const NOT_OF_THE_TASK: [&str; 15] = [
     "tenant-id",
     "client-id",
     "client-secret",
@@ -20,6 +21,7 @@ const NOT_OF_THE_TASK: [&str; 14] = [
     "resource-manager-url",
     "auth",
     "creds",
+    "publish-profile",
     "certificate-file",
     "federated-token-file",
     "audience",
@@ -30,17 +32,10 @@ const NOT_OF_THE_TASK: [&str; 14] = [
 
 const VERBS: [&str; 8] = ["release", "deploy", "swap", "rollback", "settle", "check", "plan", "status"];
 
-const OUTPUTS: [&str; 9] = [
-    "outcome",
-    "release-id",
-    "staging-url",
-    "production-url",
-    "production-build",
-    "previous-build",
-    "swap-gap",
-    "summary-file",
-    "report-file",
-];
+/// The names of the outputs.
+fn outputs() -> Vec<&'static str> {
+    OUTPUTS.iter().map(|(name, _)| *name).collect()
+}
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -95,7 +90,10 @@ fn the_action_has_the_inputs_of_the_list_and_the_outputs() {
     let action = yaml("action.yml");
     let listed: BTreeSet<&str> = INPUTS.iter().map(|input| input.name).collect();
     assert_eq!(keys(&action["inputs"]), listed);
-    assert_eq!(keys(&action["outputs"]), BTreeSet::from(OUTPUTS));
+    assert_eq!(keys(&action["outputs"]), outputs().into_iter().collect());
+    for (name, meaning) in OUTPUTS {
+        assert_eq!(action["outputs"][name]["description"], meaning, "{name}");
+    }
     for (name, input) in action["inputs"].as_object().expect("a mapping") {
         assert!(input["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
         assert!(input["required"].is_boolean(), "{name}");
@@ -197,7 +195,7 @@ fn rules(task: &Value) -> Vec<&str> {
 #[test]
 fn the_task_may_set_its_outputs_only() {
     let task = json("task.json");
-    let names: Vec<String> = OUTPUTS.iter().map(|name| output_name(name)).collect();
+    let names: Vec<String> = outputs().into_iter().map(output_name).collect();
     assert_eq!(list(&task["outputVariables"], "name"), names);
     assert_eq!(task["restrictions"], serde_json::json!({"settableVariables": {"allowed": names}}));
     for node in ["Node20_1", "Node24"] {
@@ -255,7 +253,7 @@ fn the_examples_use_inputs_and_outputs_that_there_are() {
             assert!(keys(&step["with"]).is_subset(&keys(&action["inputs"])), "{name}");
         }
         for output in ours.iter().filter_map(|step| step["id"].as_str()).flat_map(|id| outputs_of(name, id)) {
-            assert!(OUTPUTS.contains(&output.as_str()), "{name}: {output}");
+            assert!(outputs().contains(&output.as_str()), "{name}: {output}");
         }
     }
     for name in files("examples/azure-pipelines") {
@@ -267,6 +265,63 @@ fn the_examples_use_inputs_and_outputs_that_there_are() {
             assert_eq!(step["task"], format!("Slotway@{}", task["version"]["Major"]), "{name}");
             assert!(keys(&step["inputs"]).is_subset(&task_inputs), "{name}");
         }
+    }
+}
+
+/// The README's tables are made from the lists in the code. Run with SLOTWAY_UPDATE_README=1
+/// to write them anew.
+#[test]
+fn the_readme_has_the_tables_of_inputs_and_outputs() {
+    let mut inputs = String::from("| input | meaning | Azure Pipelines | elsewhere |\n|---|---|---|---|\n");
+    for input in INPUTS {
+        let task = match NOT_OF_THE_TASK.contains(&input.name) {
+            true => "–".to_owned(),
+            false => format!("`{}`", output_name(input.name)),
+        };
+        // The command line has the verb as its first word, and GitHub's API is a step's matter.
+        let variable = match input.verbs {
+            For::Step => "–".to_owned(),
+            _ => format!("`{}`", input.variable()),
+        };
+        let help = input.help.replace('|', "\\|");
+        inputs.push_str(&format!("| `{}` | {help} | {task} | {variable} |\n", input.name));
+    }
+    let mut outputs = String::from("| output | meaning | Azure Pipelines |\n|---|---|---|\n");
+    for (name, meaning) in OUTPUTS {
+        outputs.push_str(&format!("| `{name}` | {meaning} | `{}` |\n", output_name(name)));
+    }
+    let readme = read("README.md");
+    let wanted = with_part(&with_part(&readme, "inputs", &inputs), "outputs", &outputs);
+    if std::env::var_os("SLOTWAY_UPDATE_README").is_some() {
+        std::fs::write(root().join("README.md"), wanted).expect("written");
+    } else {
+        assert!(
+            readme == wanted,
+            "README.md differs from the lists; run this test with SLOTWAY_UPDATE_README=1"
+        );
+    }
+}
+
+/// A text with what is between two marks replaced.
+fn with_part(text: &str, name: &str, part: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: made by a test -->\n"), format!("<!-- end of {name} -->"));
+    let (head, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin}"));
+    let (_, tail) = rest.split_once(&end).unwrap_or_else(|| panic!("README.md has no {end}"));
+    format!("{head}{begin}\n{part}\n{end}{tail}")
+}
+
+#[test]
+fn the_readmes_pipelines_are_parts_of_the_examples() {
+    let readme = read("README.md");
+    let trimmed = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    for example in ["examples/github/release-step.yml", "examples/azure-pipelines/release-step.yml"] {
+        let (_, rest) =
+            readme.split_once(&format!("]({example})")).unwrap_or_else(|| panic!("no link to {example}"));
+        let block =
+            rest.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+        let (block, whole) = (trimmed(block), trimmed(&read(example)));
+        assert!((5..=25).contains(&block.len()), "{example}: {} lines", block.len());
+        assert!(whole.windows(block.len()).any(|part| part == block), "{example}: {block:#?}");
     }
 }
 

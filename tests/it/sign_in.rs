@@ -95,6 +95,12 @@ async fn github_signs_in_and_a_missing_right_is_named_with_the_role() {
     assert_signed_in(&server, &finished, "planted-token");
     assert_eq!(server.requests_to("/github")[0].query["audience"], "api://AzureADTokenExchange");
     assert!(finished.stdout.contains("::add-mask::planted-request-token\n"), "{}", finished.stdout);
+    // What is obtained on the way is masked as soon as it is there.
+    for obtained in ["e30.e30.planted", "planted-token"] {
+        let mask = finished.stdout.find(&format!("::add-mask::{obtained}\n")).expect("a mask");
+        let error = finished.stdout.find("::error").expect("an annotation");
+        assert!(mask < error, "{}", finished.stdout);
+    }
     assert!(finished.stderr.contains(&format!("the identity lacks the action {ACTION} over")));
     assert!(finished.stderr.contains("az role definition create --role-definition '{"));
 }

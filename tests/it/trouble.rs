@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::Finished;
 use crate::service::Service;
 
-const QUICK: &str =
+pub(crate) const QUICK: &str =
     "limits: {settle: 1s, no-progress: 2s, swap: 20s, ready: 10s}\nproduction: {for: 0s, passes: 1}\n";
 
 /// Runs a release and asserts that what it says of production is true.
@@ -19,7 +19,7 @@ fn release(service: &Service) -> (Finished, Value) {
     (finished, report)
 }
 
-fn outcome(report: &Value) -> &str {
+pub(crate) fn outcome(report: &Value) -> &str {
     report["outcome"].as_str().expect("an outcome")
 }
 
@@ -64,6 +64,18 @@ fn a_swap_that_is_refused_leaves_production_untouched_and_gives_no_orders_to_the
     for text in [&finished.stdout, &finished.stderr] {
         assert!(!text.contains("##vso[") && !text.contains("::error"), "{text}");
     }
+}
+
+#[test]
+fn an_upload_that_meets_a_lock_waits_and_is_sent_once_more() {
+    let service = Service::start(
+        "faults:\n- {on: {service: scm, path: api/publish}, do: {status: {code: 409, body: 'There is a deployment currently in progress. Please try again when it completes.'}}}\n",
+    );
+    let (finished, report) = release(&service);
+    assert_eq!((outcome(&report), service.swaps()), ("released", 1), "{}", finished.stderr);
+    assert!(texts(&report).contains("waiting for another deployment to end"), "{}", finished.stderr);
+    let deployments = service.slot("production")["deployments"].as_array().map(Vec::len);
+    assert_eq!(deployments, Some(1), "what met the lock left nothing");
 }
 
 const BUSY: &str = "do: {status: {code: 409, body: {Code: Conflict, Message: 'Cannot modify this site because another operation is in progress. Details: Id: 1, OperationName: SwapSiteSlots'}}}";

@@ -1,10 +1,10 @@
 //! Client assertions of our own, made anew for every token.
 //!
-//! Owns where an assertion comes from, and remembers the last one for the advice
-//! after a refusal. The exchange itself is `azure_identity`'s.
+//! Owns where an assertion comes from, says so to whoever masks secrets, and remembers
+//! the last one for the advice after a refusal. The exchange itself is `azure_identity`'s.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use azure_core::error::{Error, ErrorKind};
@@ -20,8 +20,45 @@ use crate::secret::Secret;
 /// Longer files hold no token.
 const LONGEST_TOKEN_BYTES: u64 = 256 * 1024;
 
-/// The assertion that was sent last.
-pub(super) type Sent = Arc<Mutex<Option<Secret>>>;
+/// Hears of every token and assertion as soon as it is there, before it is used.
+pub type Hears = Arc<dyn Fn(&Secret) + Send + Sync>;
+
+/// The assertion that was sent last, and who hears of secrets that come in.
+#[derive(Default)]
+pub(super) struct Obtained {
+    last_assertion: Mutex<Option<Secret>>,
+    hears: OnceLock<Hears>,
+}
+
+impl Obtained {
+    /// From now on this one hears of secrets; the first one stays.
+    pub(super) fn tell(&self, hears: Hears) {
+        let _ = self.hears.set(hears);
+    }
+
+    /// Says that a secret has come in.
+    pub(super) fn announce(&self, secret: &Secret) {
+        if let Some(hears) = self.hears.get() {
+            hears(secret);
+        }
+    }
+
+    /// The assertion that was sent last.
+    pub(super) fn last_assertion(&self) -> Option<Secret> {
+        self.last_assertion.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_assertion(&self, assertion: Secret) {
+        self.announce(&assertion);
+        *self.last_assertion.lock().unwrap_or_else(PoisonError::into_inner) = Some(assertion);
+    }
+}
+
+impl std::fmt::Debug for Obtained {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Obtained").finish_non_exhaustive()
+    }
+}
 
 /// Where assertions come from.
 #[derive(Debug)]
@@ -43,7 +80,7 @@ pub(super) enum Source {
 pub(super) struct Assertion {
     pub(super) source: Source,
     pub(super) http: Http,
-    pub(super) sent: Sent,
+    pub(super) obtained: Arc<Obtained>,
 }
 
 impl Assertion {
@@ -70,7 +107,7 @@ impl ClientAssertion for Assertion {
         let assertion =
             self.fresh().await.map_err(|reason| Error::with_message(ErrorKind::Credential, reason))?;
         let text = assertion.reveal().to_owned();
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(assertion);
+        self.obtained.keep_assertion(assertion);
         Ok(text)
     }
 }

@@ -419,3 +419,36 @@ async fn no_secret_shows_in_logs_errors_or_debug_output() {
         assert!(!shown.contains(planted), "{planted} is shown: {shown}");
     }
 }
+
+#[tokio::test]
+async fn every_assertion_and_token_is_announced_before_it_is_used() {
+    let seen = Arc::new(Mutex::new(Vec::<String>::new()));
+    let requests = Arc::clone(&seen);
+    let server = Server::start({
+        let answer = generous();
+        move |request| {
+            requests.lock().expect("lock").push(format!("request {}", request.path));
+            answer(request)
+        }
+    })
+    .await;
+    let sign_in = SignIn::GitHubOidc {
+        request_url: url(&server, "/github"),
+        request_token: Secret::new("planted-request-token"),
+        audience: "api://AzureADTokenExchange".to_owned(),
+        client: client(),
+        tenant: tenant(),
+    };
+    let heard = Arc::clone(&seen);
+    let credential = credential(&server, sign_in)
+        .expect("a credential")
+        .announcing(Arc::new(move |secret| heard.lock().expect("lock").push(secret.reveal().to_owned())));
+    credential.token().await.expect("a token");
+    credential.token().await.expect("the held token");
+    let expected =
+        ["request /github".to_owned(), jwt(0), format!("request {TOKEN_PATH}"), "planted-token".to_owned()];
+    assert_eq!(*seen.lock().expect("lock"), expected);
+    credential.forget();
+    credential.token().await.expect("a fresh token");
+    assert!(seen.lock().expect("lock").contains(&jwt(1)), "a renewed one is announced as well");
+}

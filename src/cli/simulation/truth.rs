@@ -15,7 +15,7 @@ use crate::emulator::cloud::Service;
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
-use crate::emulator::world::{OperationState, SlotRef, World};
+use crate::emulator::world::{SlotRef, World};
 use crate::names::{SiteName, SlotName};
 use crate::release::journal::Event;
 use crate::release::machine::{Event as Step, Outcome, Phase};
@@ -166,7 +166,9 @@ fn about_the_cause(finished: &Finished) -> Vec<String> {
     if !is_good && told != first {
         problems.push(format!("the first cause was {first:?}, and {told:?} is told"));
     }
-    if !is_good && finished.code != 0 && told.is_none() {
+    // Going back is what was asked for, or what was left to be finished.
+    let went_back = finished.outcome == Outcome::RolledBack && first.is_none();
+    if !is_good && !went_back && told.is_none() {
         problems.push("no cause is given".to_owned());
     }
     if let Some(cause) = told.filter(|_| !is_good)
@@ -198,13 +200,6 @@ pub(super) fn switches(simulation: &Simulation) -> usize {
     simulation.inside.cloud().shared.read(switched)
 }
 
-/// Whether a swap is under way.
-pub(super) fn is_swapping(simulation: &Simulation) -> bool {
-    let running =
-        |world: &World| world.operations().iter().any(|operation| operation.state == OperationState::Running);
-    simulation.inside.cloud().shared.read(running)
-}
-
 /// What a slot serves, by its record and by asking each of its instances.
 pub(super) async fn serves(simulation: &Simulation, slot: &SlotName) -> Serves {
     let site = SiteName::new("shop").expect("four letters are an app's name");
@@ -223,7 +218,9 @@ pub(super) async fn serves(simulation: &Simulation, slot: &SlotName) -> Serves {
         let request = request.body(wire::bytes("")).expect("a request");
         let service = Service::App(place.clone());
         let answer = simulation.inside.answer((service, wire::Path::new("/")), request, None).await;
-        let (status, body) = crate::emulator::cloud::body_of(answer.expect("no fault is asked for")).await;
+        let answer = answer.expect("no fault is asked for");
+        let status = answer.status();
+        let body = wire::read(answer.into_body(), wire::BODY_LIMIT).await.expect("a whole body");
         let version = match status.as_u16() {
             200 => String::from_utf8_lossy(&body).trim().to_owned(),
             status => format!("HTTP {status}"),

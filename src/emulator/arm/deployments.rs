@@ -1,7 +1,9 @@
 //! Deployments seen through Resource Manager, and their runtime status.
 //!
 //! Owns the envelopes (arm-app-service.md §13, seen-in-recordings.md 16). The records are
-//! Kudu's and need Kudu to be up. Not modelled: `extensions/onedeploy`.
+//! Kudu's and need Kudu to be up.
+
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -11,12 +13,13 @@ use super::shape;
 use super::sites::version;
 use super::{Failure, Reply};
 use crate::emulator::cloud::Cloud;
-use crate::emulator::kudu::records;
+use crate::emulator::front::Body;
+use crate::emulator::kudu::{publish, records};
 use crate::emulator::wire::{self, Call};
 use crate::emulator::world::{Deployment, DeploymentStatus, InstanceState, Site, Slot, SlotRef};
 
-/// `GET …/deployments`, `/deployments/{id}`, `/deployments/{id}/log`.
-pub(super) fn records(cloud: &Cloud, slot: &SlotRef, rest: &[&str], written_id: &str) -> Reply {
+/// `GET …/deployments`, `/deployments/{id}` and `/latest`, `/deployments/{id}/log`.
+pub(super) fn records(cloud: &Cloud, call: &Call, slot: &SlotRef, rest: &[&str], written_id: &str) -> Reply {
     cloud.shared.read(|world| {
         world.check_scm(slot)?;
         let found = world.slot(slot)?;
@@ -36,21 +39,101 @@ pub(super) fn records(cloud: &Cloud, slot: &SlotRef, rest: &[&str], written_id: 
                     .collect();
                 Ok(wire::ok(&json!({"value": all, "nextLink": null, "id": null})))
             }
+            ["latest"] => latest(cloud, call, site, found),
             [id] => Ok(wire::ok(&envelope(cloud, site, found, one(id)?))),
-            [id, "log"] => {
-                let record = one(id)?;
-                let lines = records::log(&found.hosts.scm, record);
-                Ok(wire::ok(&json!({"value": lines, "nextLink": null, "id": null})))
-            }
+            [id, "log"] => Ok(wire::ok(&log(cloud, site, found, one(id)?))),
             _ => Err(Failure::not_found("The resource")),
         }
     })
 }
 
+/// The newest, as Kudu answers it: 202 while it is under way, with a Location of Resource Manager's
+/// (kudu-deploy.md §6, seen-in-recordings.md 15).
+fn latest(cloud: &Cloud, call: &Call, site: &Site, slot: &Slot) -> Reply {
+    let newest = slot.side.deployments.last();
+    let record = newest.ok_or_else(|| Failure::not_found("The deployment 'latest'"))?;
+    let body = envelope(cloud, site, slot, record);
+    Ok(if records::is_over(record) {
+        wire::ok(&body)
+    } else {
+        accepted(cloud, call, site, slot, record, &body)
+    })
+}
+
+/// Each line in an envelope of its own, as Kudu makes them (Kudu.Services, DeploymentController.GetLogEntry and
+/// ArmUtils.Create: the name joins the names of the path).
+fn log(cloud: &Cloud, site: &Site, slot: &Slot, record: &Deployment) -> Value {
+    let id = format!("{}/deployments/{}/log", shape::slot_id(cloud, site, slot), record.id);
+    let lines: Vec<Value> = records::log(&slot.hosts.scm, record)
+        .into_iter()
+        .map(|line| {
+            let own = line["id"].as_str().unwrap_or_default().to_owned();
+            json!({
+                "id": format!("{id}/{own}"),
+                "name": format!("{}/{}/{own}", shape::full_name(site, slot), record.id),
+                "type": format!("{}/deployments/log", shape::slot_type(slot)),
+                "location": site.location,
+                "properties": line,
+            })
+        })
+        .collect();
+    json!({"value": lines, "nextLink": null, "id": null})
+}
+
+/// `PUT …/extensions/onedeploy`: the package is fetched from `packageUri` before the answer, which recordings show
+/// to take its time, and deployed behind it. The answer is the record of the first moment: no id yet, temporary
+/// (seen-in-recordings.md 15).
+pub(super) async fn one_deploy(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef) -> Reply {
+    let body = call.json().map_err(Failure::malformed)?;
+    let key = publish::fetched(cloud, slot, &body["properties"]).await?;
+    cloud.shared.read(|world| {
+        let found = world.slot(slot)?;
+        let site = world.site(slot.site.as_str()).ok_or_else(|| Failure::not_found("The site"))?;
+        let record = world.deployment(&key).ok_or_else(|| Failure::not_found("The deployment"))?;
+        let mut body = envelope(cloud, site, found, record);
+        let first = json!({
+            "id": null, "status": 0, "status_text": "Receiving changes.", "is_temp": true, "complete": false,
+            "active": false, "end_time": null, "last_success_end_time": null,
+        });
+        if let (Some(shown), Value::Object(first)) = (body["properties"].as_object_mut(), first) {
+            shown.extend(first);
+        }
+        body["id"] = json!(format!("{}/extensions/onedeploy", shape::slot_id(cloud, site, found)));
+        body["name"] = json!(format!("{}/onedeploy", shape::full_name(site, found)));
+        body["type"] = json!(format!("{}/extensions", shape::slot_type(found)));
+        Ok(accepted(cloud, call, site, found, record, &body))
+    })
+}
+
+/// 202 with Kudu's Location as it looks through Resource Manager: the request's own api-version
+/// (seen-in-recordings.md 15, 21).
+fn accepted(
+    cloud: &Cloud,
+    call: &Call,
+    site: &Site,
+    slot: &Slot,
+    record: &Deployment,
+    body: &Value,
+) -> hyper::Response<Body> {
+    let mut response = wire::json(StatusCode::ACCEPTED, body);
+    let base = cloud.identity.resource_manager.trim_end_matches('/');
+    let own = records::location(&slot.hosts.scm, &record.deployer, record.received);
+    let question = own.split_once('?').map_or("", |(_, question)| question);
+    let location = format!(
+        "{base}{}/deployments/latest?api-version={}&{question}",
+        shape::slot_id(cloud, site, slot),
+        version(call)
+    );
+    wire::set(&mut response, "location", &location);
+    records::retry_hint(&mut response, site.is_linux());
+    response
+}
+
+/// The name joins the names of the path (Kudu.Services/Arm/ArmUtils.cs, Create).
 fn envelope(cloud: &Cloud, site: &Site, slot: &Slot, record: &Deployment) -> Value {
     json!({
         "id": format!("{}/deployments/{}", shape::slot_id(cloud, site, slot), record.id),
-        "name": record.id,
+        "name": format!("{}/{}", shape::full_name(site, slot), record.id),
         "type": format!("{}/deployments", shape::slot_type(slot)),
         "location": site.location,
         "properties": records::shape(site, slot, record),

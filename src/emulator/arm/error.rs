@@ -24,6 +24,8 @@ pub(super) enum Failure {
         /// `message`.
         message: String,
     },
+    /// The path is there and has no such verb.
+    Verb(hyper::Method),
     /// The system has no port or no file left.
     System(String),
 }
@@ -38,6 +40,19 @@ impl Failure {
     /// Resource Manager's own refusal.
     pub(super) fn gateway(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self::Gateway { status, code, message: message.into() }
+    }
+
+    /// 400 of Resource Manager for a body that is no JSON (the code and the beginning of the text are its own, as
+    /// error reports show them; the rest is the reader's).
+    pub(super) fn malformed(reason: String) -> Self {
+        let text = format!("The request content was invalid and could not be deserialized: '{reason}'.");
+        Self::gateway(400, "InvalidRequestContent", text)
+    }
+
+    /// 405 of the resource provider, in the shape of its web framework (Azure/terraform-provider-azapi issue 241:
+    /// `Microsoft.Web/…/config`, "The requested resource does not support http method 'GET'.").
+    pub(super) fn wrong_verb(method: &hyper::Method) -> Self {
+        Self::Verb(method.clone())
     }
 
     /// 400 of the resource provider.
@@ -55,6 +70,12 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refused(refusal),
             Self::Gateway { status, code, message } => gateway(*status, code, message),
+            Self::Verb(method) => {
+                let message = format!("The requested resource does not support http method '{method}'.");
+                let mut response = wire::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "Message": message }));
+                wire::set(&mut response, "x-ms-failure-cause", "service");
+                response
+            }
             Self::System(message) => provider(500, "InternalServerError", message, "01003"),
         }
     }

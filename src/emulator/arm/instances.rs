@@ -37,6 +37,15 @@ pub(super) fn route(cloud: &Cloud, slot: &SlotRef, rest: &[&str]) -> Reply {
     })
 }
 
+/// Whether a slot has an instance.
+pub(super) fn check(cloud: &Cloud, slot: &SlotRef, id: &str) -> Result<(), Failure> {
+    cloud.shared.read(|world| {
+        let found = world.slot(slot)?;
+        let there = found.side.instances.iter().any(|instance| instance.worker.0.eq_ignore_ascii_case(id));
+        if there { Ok(()) } else { Err(Failure::not_found(format!("The instance '{id}'"))) }
+    })
+}
+
 /// The state of a Linux app's instance was UNKNOWN though it worked: it says nothing of readiness.
 fn instance(cloud: &Cloud, site: &Site, slot: &Slot, worker: &WorkerId) -> Value {
     let state = match (slot.state, site.is_linux()) {

@@ -58,6 +58,18 @@ pub async fn answer(cloud: &Arc<Cloud>, call: Call) -> Response<Body> {
     response
 }
 
+/// The answer to a request whose body could not be read (the text is Resource Manager's, its code unconfirmed).
+pub fn unread(failure: wire::BodyFailure) -> Response<Body> {
+    let (code, text) = match failure {
+        wire::BodyFailure::TooLong => {
+            ("RequestContentTooLarge", "The request content size exceeds the maximum size of 4 MB.")
+        }
+        wire::BodyFailure::Broken => ("InvalidRequestContent", "The request content could not be read."),
+        wire::BodyFailure::TooSlow => ("RequestTimeout", "The request content did not arrive in time."),
+    };
+    Failure::gateway(failure.status().as_u16(), code, text).response()
+}
+
 /// Token, role and api-version. The metadata document is for everybody.
 fn admit(cloud: &Cloud, call: &Call) -> Result<(), Box<Response<Body>>> {
     if metadata::is_document(call) {
@@ -124,6 +136,13 @@ fn allowed(role: Role, call: &Call) -> bool {
 /// 403 with the action that is missing (arm-app-service.md §2; the text is from general knowledge).
 fn forbidden(cloud: &Cloud, call: &Call) -> Failure {
     let lower = call.path.lower();
+    if let ["subscriptions", _, types @ ..] = lower.as_slice()
+        && !lower.contains(&"providers")
+    {
+        // The subscription itself and what it lists belong to another provider.
+        let types = [&["subscriptions"], types].concat().join("/");
+        return lacking(cloud, call, &format!("Microsoft.Resources/{types}/read"));
+    }
     let provider = lower.iter().position(|segment| segment.contains('.')).unwrap_or(0);
     // Every second segment behind the provider is a type; a verb without a name is one too.
     let types = lower.iter().skip(provider + 1).step_by(2).copied().collect::<Vec<_>>().join("/");
@@ -133,11 +152,15 @@ fn forbidden(cloud: &Cloud, call: &Call) -> Failure {
         Method::POST => "action",
         _ => "write",
     };
+    lacking(cloud, call, &format!("Microsoft.Web/{types}/{verb}"))
+}
+
+fn lacking(cloud: &Cloud, call: &Call, action: &str) -> Failure {
     let object = &cloud.directory.application.object_id;
     let client = &cloud.directory.application.client_id;
     let scope = call.path.rest(0);
     let message = format!(
-        "The client '{client}' with object id '{object}' does not have authorization to perform action 'Microsoft.Web/{types}/{verb}' over scope '/{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+        "The client '{client}' with object id '{object}' does not have authorization to perform action '{action}' over scope '/{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
     );
     Failure::gateway(403, "AuthorizationFailed", message)
 }
@@ -242,7 +265,7 @@ async fn of_slot(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef, rest: &[&str],
     match (call.method.as_str(), rest) {
         ("GET", []) => sites::show(cloud, call, slot),
         ("PUT" | "PATCH", []) => slots::put(cloud, call, slot).await,
-        ("DELETE", []) => slots::delete(cloud, slot),
+        ("DELETE", []) => slots::delete(cloud, call, slot),
         ("POST", [verb @ ("start" | "stop" | "restart")]) => slots::power(cloud, call, slot, verb).await,
         ("POST", ["slotsswap"]) => swap::begin(cloud, call, slot),
         ("POST", ["applyslotconfig"]) => swap::apply(cloud, call, slot),
@@ -255,9 +278,19 @@ async fn of_slot(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef, rest: &[&str],
         }
         ("POST", ["publishxml"]) => publishing::profile(cloud, slot),
         ("GET", ["deployments", rest @ ..]) => {
-            deployments::records(cloud, slot, rest, call.path.original(at + 1))
+            deployments::records(cloud, call, slot, rest, call.path.original(at + 1))
         }
+        ("PUT", ["extensions", "onedeploy"]) => deployments::one_deploy(cloud, call, slot).await,
         ("GET", ["deploymentstatus", rest @ ..]) => deployments::status(cloud, call, slot, rest),
+        (verb, ["instances", id, rest @ ..]) if !rest.is_empty() => {
+            // Kudu of one instance, which is Kudu of the slot here (real-clients.md, `--src-url`).
+            instances::check(cloud, slot, id)?;
+            match (verb, rest) {
+                ("GET", ["deployments"]) => deployments::records(cloud, call, slot, &[], ""),
+                ("PUT", ["extensions", "onedeploy"]) => deployments::one_deploy(cloud, call, slot).await,
+                _ => Err(unknown(call)),
+            }
+        }
         ("GET", ["instances", rest @ ..]) => instances::route(cloud, slot, rest),
         ("POST", ["containerlogs", rest @ ..]) => instances::logs(cloud, slot, rest),
         (_, ["providers", "microsoft.authorization", "locks", rest @ ..]) => {
@@ -267,8 +300,52 @@ async fn of_slot(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef, rest: &[&str],
     }
 }
 
+/// The paths below a site or slot that are modelled, with any verb: a wrong one gets 405.
+fn is_modelled(rest: &[&str]) -> bool {
+    matches!(
+        rest,
+        [] | ["start"
+            | "stop"
+            | "restart"
+            | "slotsswap"
+            | "applyslotconfig"
+            | "resetslotconfig"
+            | "slotsdiffs"]
+            | ["publishxml" | "slots" | "deployments" | "deploymentstatus" | "instances" | "containerlogs"]
+            | ["config"]
+            | ["config", "web" | "appsettings" | "connectionstrings" | "slotconfignames" | "authsettingsv2"]
+            | [
+                "config",
+                "appsettings"
+                    | "connectionstrings"
+                    | "publishingcredentials"
+                    | "metadata"
+                    | "azurestorageaccounts",
+                "list"
+            ]
+            | ["basicpublishingcredentialspolicies"]
+            | ["basicpublishingcredentialspolicies", "scm" | "ftp"]
+            | ["operationresults" | "deployments" | "deploymentstatus" | "instances", _]
+            | ["extensions", "onedeploy"]
+    )
+}
+
 /// What is not modelled says so, in the shape of a type that does not exist.
 fn unknown(call: &Call) -> Failure {
+    let lower = call.path.lower();
+    let below = match lower.as_slice() {
+        ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.web", "sites", _, rest @ ..] => {
+            Some(rest)
+        }
+        _ => None,
+    };
+    let below = below.map(|rest| match rest {
+        ["slots", _, rest @ ..] => rest,
+        rest => rest,
+    });
+    if below.is_some_and(is_modelled) {
+        return Failure::wrong_verb(&call.method);
+    }
     let text = format!(
         "The emulator does not model {} '/{}' (api-version '{}').",
         call.method,

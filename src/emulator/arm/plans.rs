@@ -42,7 +42,7 @@ pub(super) fn show(cloud: &Cloud, name: &str) -> Reply {
 
 /// `PUT` or `PATCH …/serverfarms/{name}` with another `sku.capacity`.
 pub(super) fn scale(cloud: &Cloud, call: &Call, name: &str) -> Reply {
-    let body = call.json().map_err(Failure::bad_request)?;
+    let body = call.json().map_err(Failure::malformed)?;
     if let Some(capacity) = body.pointer("/sku/capacity").and_then(Value::as_u64) {
         let workers = usize::try_from(capacity).unwrap_or(usize::MAX);
         let plan = cloud.shared.read(|world| {

@@ -53,7 +53,7 @@ pub(super) fn policies(cloud: &Cloud, call: &Call, slot: &SlotRef, rest: &[&str]
         }
         ("GET", [name @ ("scm" | "ftp")]) => Ok(wire::ok(&shape(name)?)),
         ("PUT", [name @ ("scm" | "ftp")]) => {
-            let body = call.json().map_err(Failure::bad_request)?;
+            let body = call.json().map_err(Failure::malformed)?;
             let allow = body
                 .pointer("/properties/allow")
                 .and_then(Value::as_bool)

@@ -46,7 +46,7 @@ fn look<T>(cloud: &Cloud, slot: &SlotRef, look: impl FnOnce(&Site, &Slot) -> T) 
 }
 
 fn properties(call: &Call) -> Result<Value, Failure> {
-    let mut body = call.json().map_err(Failure::bad_request)?;
+    let mut body = call.json().map_err(Failure::malformed)?;
     Ok(body.get_mut("properties").map(Value::take).unwrap_or_default())
 }
 

@@ -67,7 +67,7 @@ pub(super) fn locks(cloud: &Cloud, call: &Call, slot: &SlotRef, rest: &[&str]) -
             Ok(wire::ok(&json!({"value": all})))
         }
         ("PUT", [name]) => {
-            let body = call.json().map_err(Failure::bad_request)?;
+            let body = call.json().map_err(Failure::malformed)?;
             let level = body.pointer("/properties/level").cloned().unwrap_or_default();
             let lock: Lock = serde_json::from_value(level)
                 .map_err(|error| Failure::gateway(400, "LockLevelInvalid", error.to_string()))?;

@@ -42,7 +42,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call, site: &SiteName) -> Reply {
 /// `PUT` or `PATCH` of a site or slot. A PUT creates what is not there; it answers 200 with the
 /// work done (seen-in-recordings.md 5).
 pub(super) async fn put(cloud: &Arc<Cloud>, call: &Call, slot: &SlotRef) -> Reply {
-    let body = call.json().map_err(Failure::bad_request)?;
+    let body = call.json().map_err(Failure::malformed)?;
     if body.pointer("/properties/cloningInfo").is_some_and(|info| !info.is_null()) {
         return Err(Failure::bad_request("The emulator does not model cloningInfo."));
     }
@@ -175,10 +175,18 @@ fn texts(object: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `DELETE` of a slot: 200 without a body (seen-in-recordings.md 5).
-pub(super) fn delete(cloud: &Cloud, slot: &SlotRef) -> Reply {
-    cloud.shared.act(|world| world.delete_slot(slot))?;
-    cloud.close_slot(slot);
+/// `DELETE` of a slot: 200 without a body (seen-in-recordings.md 5). That of a site takes its slots with it, and its
+/// plan when it was the last one on it, unless told not to (arm-app-service.md §4; mgmt-web, `delete`).
+pub(super) fn delete(cloud: &Cloud, call: &Call, slot: &SlotRef) -> Reply {
+    if slot.slot.is_production() {
+        let with_plan = call.query.flag("deleteEmptyServerFarm") != Some(false);
+        for gone in cloud.shared.act(|world| world.delete_site(&slot.site, with_plan))? {
+            cloud.close_slot(&gone);
+        }
+    } else {
+        cloud.shared.act(|world| world.delete_slot(slot))?;
+        cloud.close_slot(slot);
+    }
     Ok(wire::empty(StatusCode::OK))
 }
 

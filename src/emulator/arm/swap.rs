@@ -38,9 +38,10 @@ fn yes() -> bool {
 
 impl Pair {
     fn read(call: &Call, source: &SlotRef) -> Result<Self, Failure> {
-        let body: PairBody = serde_json::from_slice(&call.body).map_err(|error| {
-            Failure::bad_request(format!("The parameter slotSwapEntity has an invalid value: {error}."))
-        })?;
+        let body: PairBody =
+            serde_json::from_value(call.json().map_err(Failure::malformed)?).map_err(|error| {
+                Failure::bad_request(format!("The parameter slotSwapEntity has an invalid value: {error}."))
+            })?;
         let target = SlotName::new(&body.target_slot).map_err(|_| {
             // A name that no slot can have is a slot that is not there.
             Failure::not_found(format!("Site slot '{}' of site '{}'", body.target_slot, source.site))

@@ -16,8 +16,10 @@ use super::wire::{self, Call, Path};
 use super::world::{Refusal, Slot, SlotRef, World};
 
 mod environment;
+mod fetch;
 pub mod logs;
-mod publish;
+mod order;
+pub mod publish;
 pub mod records;
 mod vfs;
 
@@ -114,7 +116,7 @@ async fn route(cloud: &Arc<Cloud>, slot: &SlotRef, path: Path, request: Request<
         ["api", "vfs", ..] => vfs::answer(cloud, slot, &path, request).await,
         _ => match cloud::call(path, request).await {
             Ok(call) => in_memory(cloud, slot, &call),
-            Err(response) => Ok(response),
+            Err(failure) => Ok(wire::empty(failure.status())),
         },
     }
 }

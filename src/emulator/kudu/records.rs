@@ -18,7 +18,7 @@ use crate::emulator::world::{
 
 /// The Location of an accepted upload and of a pending record. The emulator's hosts have their port,
 /// as the real ones do on Linux (seen-in-recordings.md 22).
-pub(super) fn location(scm: &str, deployer: &str, time: Timestamp) -> String {
+pub fn location(scm: &str, deployer: &str, time: Timestamp) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day]_[hour]-[minute]-[second]Z");
     let time = time.format(format).unwrap_or_default();
     let deployer: String = url::form_urlencoded::byte_serialize(deployer.as_bytes()).collect();
@@ -27,7 +27,7 @@ pub(super) fn location(scm: &str, deployer: &str, time: Timestamp) -> String {
 
 /// On Linux a header spelt `retryafter` (seen-in-recordings.md 21); whether a real Retry-After stands beside it
 /// cannot be seen, so there is none. On Windows Kudu's source has the real one (kudu-deploy.md §3).
-pub(super) fn retry_hint(response: &mut Response<Body>, linux: bool) {
+pub fn retry_hint(response: &mut Response<Body>, linux: bool) {
     wire::set(response, if linux { "retryafter" } else { "retry-after" }, "30");
 }
 
@@ -84,7 +84,8 @@ pub fn shape(site: &Site, slot: &Slot, record: &Deployment) -> Value {
     shape
 }
 
-fn is_over(record: &Deployment) -> bool {
+/// Whether a deployment has come to an end.
+pub fn is_over(record: &Deployment) -> bool {
     !matches!(
         record.status,
         DeploymentStatus::Pending | DeploymentStatus::Building | DeploymentStatus::Deploying

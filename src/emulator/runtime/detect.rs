@@ -24,6 +24,10 @@ pub(super) enum AppKind {
 /// (the start script of `package.json`, `server.js`, `app.py`, a jar); a lone `app.js` or `index.js`
 /// without `package.json` is a browser's script.
 pub(super) fn detect(app: &AppSpec) -> Result<AppKind, String> {
+    if let Some(image) = &app.missing_image {
+        // The platform's words are unconfirmed.
+        return Err(format!("Pulling the image {image} failed: no registry of this scenario holds it"));
+    }
     let script = app.folder.join(super::scripted::FILE);
     if script.is_file() {
         let text = std::fs::read_to_string(&script)
@@ -94,6 +98,7 @@ mod tests {
             slot: SlotRef::production(SiteName::new("app").expect("name")),
             folder: folder.path().to_owned(),
             home: folder.path().to_owned(),
+            missing_image: None,
             start_command: start_command.map(str::to_owned),
             environment: Default::default(),
             worker_index: 0,

@@ -40,6 +40,7 @@ use app::App;
 use clock::Clock;
 pub(in crate::emulator) use gate::Pass;
 pub(in crate::emulator) use table::{Table, TableRoute};
+pub(in crate::emulator) use unpack::unpack_image;
 use work::{InHand, Work};
 
 /// How long a shutdown waits for apps that do not end.

@@ -149,6 +149,7 @@ mod tests {
             slot: SlotRef::production(SiteName::new("app").expect("name")),
             folder: folder.to_owned(),
             home: folder.to_owned(),
+            missing_image: None,
             start_command: None,
             environment: BTreeMap::new(),
             worker_index: 0,

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::scenario::Scenario;
 use super::{Emulator, Options, Ready, start};
 
+mod any_client;
+mod bad_calls;
 mod control;
 mod faults;
 mod manage;

@@ -38,7 +38,11 @@ async fn an_upload_is_accepted_polled_and_served() {
     let (_, log) = place.scm_get("staging", &format!("/api/deployments/{id}/log")).await;
     assert!(log.as_array().is_some_and(|lines| !lines.is_empty()), "{log}");
     let arm = place.get(&format!("{WEB}/slots/staging/deployments/{id}")).await;
-    assert_eq!((arm["properties"]["status"].as_i64(), arm["name"].as_str()), (Some(4), Some(id.as_str())));
+    // The name joins the names of the path (Kudu.Services/Arm/ArmUtils.cs).
+    let name = format!("contoso-web/staging/{id}");
+    assert_eq!((arm["properties"]["status"].as_i64(), arm["name"].as_str()), (Some(4), Some(name.as_str())));
+    let lines = place.get(&format!("{WEB}/slots/staging/deployments/{id}/log")).await;
+    assert_eq!(lines["value"][0]["properties"]["log_time"], log[0]["log_time"]);
     let status = place
         .until("the app is up", async || {
             let path = format!("{WEB}/slots/staging/deploymentStatus/{id}");

@@ -36,6 +36,7 @@ impl World {
             agenda: super::agenda::Agenda::default(),
             effects: Vec::new(),
             durations: scenario.durations.clone(),
+            images: scenario.image_folders(&folder),
             folder,
             ids: Ids::new(scenario.seed),
             plans: BTreeMap::new(),
@@ -277,13 +278,45 @@ impl World {
             let scope = format!("Microsoft.Web/sites/{}/slots/{}", slot_ref.site, slot_ref.slot);
             return Err(Refusal::ScopeLocked { scope, action: "delete" });
         }
+        self.remove_slot(slot_ref);
+        Ok(())
+    }
+
+    /// Deletes a site with all its slots, and its plan if nothing else is on it and that is wanted. Gives the slots
+    /// that are gone.
+    ///
+    /// # Errors
+    ///
+    /// 404, 409.
+    pub fn delete_site(&mut self, name: &SiteName, with_plan: bool) -> Result<Vec<SlotRef>, Refusal> {
+        self.guard_write(&SlotRef::production(name.clone()))?;
+        let site = self.site_of(name)?;
+        if site.lock == Some(Lock::CanNotDelete) {
+            return Err(Refusal::ScopeLocked {
+                scope: format!("Microsoft.Web/sites/{name}"),
+                action: "delete",
+            });
+        }
+        let (plan, own) = (site.plan.clone(), site.name.clone());
+        let slots: Vec<SlotRef> =
+            site.slots.keys().map(|slot| SlotRef::new(own.clone(), slot.clone())).collect();
+        for slot in &slots {
+            self.remove_slot(slot);
+        }
+        self.sites.remove(name);
+        if with_plan && self.sites.values().all(|site| site.plan != plan) {
+            self.plans.remove(&plan);
+        }
+        Ok(slots)
+    }
+
+    fn remove_slot(&mut self, slot_ref: &SlotRef) {
         self.stop_instances(slot_ref);
         self.kill_deployment(slot_ref);
         let site = self.sites.get_mut(&slot_ref.site);
         if let Some(slot) = site.and_then(|site| site.slots.remove(&slot_ref.slot)) {
             self.effects.push(Effect::Remove(slot.side.files));
         }
-        Ok(())
     }
 
     /// Gives a plan this many machines, at least one. A swap before its switch fails by it

@@ -60,8 +60,10 @@ pub struct Instance {
 pub struct AppSpec {
     /// The slot it starts for.
     pub slot: SlotRef,
-    /// What is served: `/home/site/wwwroot`.
+    /// What is served: `/home/site/wwwroot`, or the content of the slot's image.
     pub folder: PathBuf,
+    /// The slot's image, where no registry holds it: then nothing can be started.
+    pub missing_image: Option<String>,
     /// `/home`.
     pub home: PathBuf,
     /// `appCommandLine`, if set.
@@ -102,9 +104,13 @@ impl World {
         let key =
             InstanceKey { side: slot.side.id, worker: worker.clone(), generation: self.last_generation };
         let command = slot.web_config.app_command_line.trim();
+        // An image is pulled when its container starts (kudu-deploy.md §12); what wwwroot holds is not run.
+        let container = slot.web_config.container();
+        let image = container.and_then(|reference| self.images.get(reference));
         let app = AppSpec {
             slot: slot_ref.clone(),
-            folder: slot.side.folder.clone(),
+            folder: image.unwrap_or(&slot.side.folder).clone(),
+            missing_image: container.filter(|_| image.is_none()).map(str::to_owned),
             home: slot.side.files.clone(),
             start_command: (!command.is_empty()).then(|| command.to_owned()),
             environment: environment(site, slot, worker),

@@ -141,6 +141,8 @@ pub struct World {
     effects: Vec<Effect>,
     durations: Durations,
     folder: PathBuf,
+    /// What the registries hold: the folder of each image's content, by its reference.
+    images: BTreeMap<String, PathBuf>,
     ids: ids::Ids,
     plans: BTreeMap<String, Plan>,
     sites: BTreeMap<SiteName, Site>,

@@ -147,6 +147,20 @@ impl WebConfig {
             .map_err(|error| format!("The request has a property of the wrong kind: {error}"))
     }
 
+    /// The custom container that the slot runs, as its stack says after `DOCKER|`; of several
+    /// containers the whole text, which no registry of a scenario holds.
+    pub fn container(&self) -> Option<&str> {
+        let stacks = [self.linux_fx_version.as_str(), self.windows_fx_version.as_deref().unwrap_or_default()];
+        stacks.into_iter().find_map(|stack| {
+            let (kind, rest) = stack.split_once('|').unwrap_or((stack, ""));
+            match kind.to_ascii_uppercase().as_str() {
+                "DOCKER" => Some(rest),
+                "COMPOSE" | "SITECONTAINERS" => Some(stack),
+                _ => None,
+            }
+        })
+    }
+
     /// Whether apps have to restart to see the other configuration.
     pub fn runs_differently(&self, other: &Self) -> bool {
         self.linux_fx_version != other.linux_fx_version
@@ -170,6 +184,19 @@ mod tests {
         one.exchange_what_moves(&mut other);
         assert_eq!((one.linux_fx_version.as_str(), one.always_on), ("PYTHON|3.13", true));
         assert_eq!((other.linux_fx_version.as_str(), other.always_on), ("NODE|22", false));
+    }
+
+    #[test]
+    fn the_container_is_read_from_either_stack() {
+        let on = |linux: &str, windows: Option<&str>| WebConfig {
+            linux_fx_version: linux.into(),
+            windows_fx_version: windows.map(str::to_owned),
+            ..Default::default()
+        };
+        assert_eq!(on("DOCKER|app:1", None).container(), Some("app:1"));
+        assert_eq!(on("", Some("docker|app:2")).container(), Some("app:2"));
+        assert_eq!(on("COMPOSE|eA==", None).container(), Some("COMPOSE|eA=="));
+        assert_eq!(on("NODE|22-lts", None).container(), None);
     }
 
     #[test]

@@ -183,3 +183,22 @@ fn the_same_commands_give_the_same_world() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_container_runs_its_image_and_one_that_no_registry_holds_runs_nothing() {
+    let mut stage = Stage::raw(
+        "workers: 1\nimages: {\"r.io/app:1\": {package: x}}\nslots: {staging: {web-config: {linuxFxVersion: \"DOCKER|r.io/app:1\"}}}",
+    );
+    let started = |effects: Vec<Effect>| -> Vec<(PathBuf, Option<String>)> {
+        let apps = effects.into_iter().filter_map(|effect| match effect {
+            Effect::StartInstance { app, .. } if app.slot == staging() => Some(app),
+            _ => None,
+        });
+        apps.map(|app| (app.folder, app.missing_image)).collect()
+    };
+    assert_eq!(started(stage.world.take_effects()), [("/contents/image-0".into(), None)]);
+    let patch = serde_json::json!({"linuxFxVersion": "DOCKER|r.io/app:2"});
+    stage.world.patch_web_config(&staging(), patch).expect("allowed");
+    let missing = started(stage.world.take_effects());
+    assert_eq!(missing[0].1.as_deref(), Some("r.io/app:2"));
+}
