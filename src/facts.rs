@@ -3,10 +3,12 @@
 //! Owns the reading, in parallel, of everything that a plan and a proof need. Must
 //! not judge: whether a fact forbids a release is the plan's to say.
 
+use std::time::Duration;
+
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::azure::model::{Containers, DeploymentRecord, Site, SlotSwapStatus, WebConfig};
+use crate::azure::model::{Containers, DeploymentRecord, DeploymentStatus, Site, SlotSwapStatus, WebConfig};
 pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
@@ -154,6 +156,8 @@ pub struct SlotFacts {
     pub last_swap: Option<SlotSwapStatus>,
     /// An operation under way.
     pub operation: Option<String>,
+    /// A deployment under way: its content is neither the old nor the new.
+    pub deploying: Option<String>,
     /// Set when Kudu swaps by itself after a deployment.
     pub auto_swap: Option<String>,
     /// Traffic rules: slot and percent.
@@ -232,13 +236,51 @@ pub async fn settings(
     Ok(Settings { production, slot, names })
 }
 
-/// Reads the facts in two rounds of parallel calls.
+/// How often facts are read that a swap changed between one call and the next.
+const READINGS: usize = 6;
+/// The pause before they are read again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads the facts in two rounds of parallel calls, and once more what lies in which slot:
+/// a swap may have switched in between, and then half of them are those of before.
 ///
 /// # Errors
 ///
 /// [`AzureError`] for anything that a release cannot do without; what it can do
 /// without (the plan, the instances, the SCM sites) is marked as unknown instead.
 pub async fn gather(
+    azure: &ResourceManager,
+    path: &SitePath,
+    staging: &SlotName,
+) -> Result<Facts, AzureError> {
+    for _ in 1..READINGS {
+        let facts = gather_once(azure, path, staging).await?;
+        if is_of_one_moment(azure, &facts).await? {
+            return Ok(facts);
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    let mut facts = gather_once(azure, path, staging).await?;
+    for slot in std::iter::once(&mut facts.production).chain(&mut facts.staging) {
+        slot.build = Build::Unreadable("the slots were swapped again and again while they were read".to_owned());
+    }
+    Ok(facts)
+}
+
+/// Whether both slots still hold what they held when the first of the facts was read.
+async fn is_of_one_moment(azure: &ResourceManager, facts: &Facts) -> Result<bool, AzureError> {
+    let Some(staging) = &facts.staging else { return Ok(true) };
+    let (production, other) = tokio::try_join!(
+        azure.site(&facts.path, &facts.production.slot),
+        async { absent_is_none(azure.site(&facts.path, &staging.slot).await) },
+    )?;
+    let same = |now: &Site, was: &SlotFacts| {
+        now.properties.deployment_id == was.content_id && now.properties.slot_swap_status == was.last_swap
+    };
+    Ok(same(&production, &facts.production) && other.is_some_and(|other| same(&other, staging)))
+}
+
+async fn gather_once(
     azure: &ResourceManager,
     path: &SitePath,
     staging: &SlotName,
@@ -294,7 +336,7 @@ async fn slot_facts(
     let config = config?;
     // Without the right to list instances a single unpinned probe has to do.
     let instances = instances.unwrap_or_default();
-    let Served { build, note, since } =
+    let Served { build, note, since, deploying } =
         read_served(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;
     let url = Url::parse(&format!("https://{}/", properties.default_host_name))
@@ -313,6 +355,7 @@ async fn slot_facts(
         prepared_with: properties.target_swap_slot.clone().filter(|name| !name.is_empty()),
         last_swap: properties.slot_swap_status.clone(),
         operation: properties.in_progress_operation_id.clone().filter(|id| !id.is_empty()),
+        deploying,
         auto_swap: Some(config.auto_swap_slot_name).filter(|name| !name.is_empty()),
         startup_command: config.app_command_line,
         traffic: config
@@ -341,23 +384,27 @@ struct Served {
     build: Build,
     note: Option<Note>,
     since: Option<String>,
+    deploying: Option<String>,
 }
 
-/// Which build a slot serves.
+/// Which build a slot serves, and the deployment that is about to change it.
 pub async fn read_build(
     azure: &ResourceManager,
     site: &Site,
     config: &WebConfig,
     instance: Option<&str>,
-) -> Build {
+) -> (Build, Option<String>) {
     if let Some(containers) = config.containers() {
-        return Build::of(containers);
+        return (Build::of(containers), None);
     }
-    let active = match scm(azure, site.scm_host(), instance) {
-        Ok(scm) => active_deployment(&scm).await,
+    let records = match scm(azure, site.scm_host(), instance) {
+        Ok(scm) => scm.deployments().await,
         Err(error) => Err(error),
     };
-    active.map_or_else(|error| Build::Unreadable(error.to_string()), |active| build_of(active.as_ref()))
+    match records {
+        Ok(records) => (build_of(active(&records)), under_way(&records)),
+        Err(error) => (Build::Unreadable(error.to_string()), None),
+    }
 }
 
 /// Which build a slot serves, since when, and what was noted beside it.
@@ -367,30 +414,40 @@ async fn read_served(
     config: &WebConfig,
     instance: Option<&str>,
 ) -> Served {
-    let bare = |build| Served { build, note: None, since: None };
+    let bare = |build| Served { build, note: None, since: None, deploying: None };
     if let Some(containers) = config.containers() {
         return bare(Build::of(containers));
     }
     let read = async {
         let scm = scm(azure, site.scm_host(), instance)?;
-        let active = active_deployment(&scm).await?;
-        Ok::<_, AzureError>((scm, active))
+        let records = scm.deployments().await?;
+        Ok::<_, AzureError>((scm, records))
     };
-    let (scm, active) = match read.await {
+    let (scm, records) = match read.await {
         Ok(read) => read,
         Err(error) => return bare(Build::Unreadable(error.to_string())),
     };
-    let build = build_of(active.as_ref());
-    let (Some(active), Some(id)) = (active, build.release_id()) else { return bare(build) };
+    let (active, deploying) = (active(&records), under_way(&records));
+    let build = build_of(active);
+    let (Some(active), Some(id)) = (active, build.release_id()) else {
+        return Served { deploying, ..bare(build) };
+    };
     // A note is a comfort: its absence, or garbage in its place, changes nothing.
     let text = scm.read_note(id.as_str()).await.ok().flatten();
     let note = text.and_then(|text| serde_json::from_str::<Note>(&text).ok());
     let note = note.filter(|note| note.release_id == *id);
-    Served { note, since: active.end_time.or(active.received_time), build }
+    let since = active.end_time.clone().or_else(|| active.received_time.clone());
+    Served { note, since, build, deploying }
 }
 
-async fn active_deployment(scm: &Scm) -> Result<Option<DeploymentRecord>, AzureError> {
-    Ok(scm.deployments().await?.into_iter().find(|record| record.active))
+fn active(records: &[DeploymentRecord]) -> Option<&DeploymentRecord> {
+    records.iter().find(|record| record.active)
+}
+
+/// The newest record, if it has not ended: older ones that never end are leavings.
+fn under_way(records: &[DeploymentRecord]) -> Option<String> {
+    let newest = records.first().filter(|record| !record.complete)?;
+    (newest.status() == DeploymentStatus::UnderWay).then(|| newest.id.clone())
 }
 
 fn build_of(active: Option<&DeploymentRecord>) -> Build {

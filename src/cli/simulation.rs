@@ -30,6 +30,7 @@ mod door;
 mod fault;
 mod matrix;
 mod packages;
+mod random;
 mod truth;
 
 use chance::Chance;
@@ -81,6 +82,8 @@ struct Finished {
     entries: Vec<Entry>,
     /// All that it showed.
     shown: String,
+    /// Which of the client's requests were its own.
+    requests: std::ops::Range<usize>,
     /// When it began, by the simulated clock.
     began: Instant,
     /// By the simulated clock.
@@ -179,7 +182,7 @@ impl Simulation {
     }
 
     async fn perform(&self, client: &Client, order: &Order) -> Ran {
-        let began = Instant::now();
+        let (began, first_request) = (Instant::now(), client.door.log().len());
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
         let made = Context::simulated(self.raw(order), CONFIG, network, out, client.cancel.subscribe());
@@ -203,7 +206,8 @@ impl Simulation {
             code,
             conclusion: Conclusion::of(&done.entries),
             entries: done.entries,
-            shown: client.shown.text(),
+            shown: client.shown.take(),
+            requests: first_request..client.door.log().len(),
             began,
             took,
         }))
@@ -267,6 +271,12 @@ static BEGINNING: LazyLock<time::OffsetDateTime> =
 struct Shown(Arc<Mutex<Vec<u8>>>);
 
 impl Shown {
+    /// What has been shown since this was last asked.
+    fn take(&self) -> String {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }

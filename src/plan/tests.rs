@@ -27,6 +27,7 @@ fn slot(name: &str, build: &str) -> SlotFacts {
         prepared_with: None,
         last_swap: None,
         operation: None,
+        deploying: None,
         auto_swap: None,
         traffic: Vec::new(),
         startup_command: String::new(),

@@ -111,7 +111,9 @@ fn other_slot(facts: &Facts, pending: &dyn Fn(&Mark) -> bool) -> Option<Unfinish
     let (release, note) = noted(facts.staging.as_ref()?)?;
     let is_previous = note.previous.as_deref() == Some(facts.production.build.to_string().as_str());
     match (&note.swap, &note.rollback) {
-        (_, Some(mark)) if open(mark) && !pending(mark) && is_previous => {
+        // The mark was written in production: that it lies here says that the swap back has switched,
+        // though its end may not show yet.
+        (_, Some(mark)) if open(mark) && is_previous => {
             Some(Unfinished::RollbackUnproven { release, mark: mark.clone() })
         }
         (_, Some(_)) => None,

@@ -136,6 +136,11 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
         return false;
     }
     let now = observe::observe(release, before, None, READ).await;
+    if let Some(id) = &now.deploying {
+        let cause = format!("the deployment {id} is under way in {}, so it is not swapped in", slot.slot);
+        journal.fail(cause, vec![by_hand.to_owned()]);
+        return false;
+    }
     if now.serving == Serving::New && now.staging_serves == Serving::Old {
         return true;
     }
@@ -194,6 +199,9 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
     let busy = [&production, &staging].into_iter().find(|slot| slot.operation.is_some());
     if let Some(operation) = busy.and_then(|slot| slot.operation.as_ref()) {
         return Err(Forbidden::Busy(format!("an operation is under way: {operation}")));
+    }
+    if let Some(id) = &staging.deploying {
+        return Err(Forbidden::Busy(format!("a deployment is under way in {}: {id}", staging.slot)));
     }
     for slot in [&production, &staging] {
         if let Some(with) = &slot.prepared_with {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::journal::Journal;
-use super::upload::{self, RECORD_APPEARS, Sending};
+use super::upload::{self, Sending};
 use super::{Deliverable, Package, Release, configure, marks};
 use crate::azure::Scm;
 use crate::azure::error::AzureError;
@@ -25,8 +25,8 @@ pub enum DeployError {
     /// A call failed.
     #[error(transparent)]
     Azure(#[from] AzureError),
-    /// The upload's answer was lost and nothing tells that it arrived.
-    #[error("could not upload the package: {why}; no deployment appeared on the slot within {} s", RECORD_APPEARS.as_secs())]
+    /// The upload's answer was lost, twice; whatever appeared may be anybody's.
+    #[error("could not upload the package: {why}, and so it was before: what arrived cannot be told")]
     Lost {
         /// What became of the request.
         why: String,

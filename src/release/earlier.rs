@@ -33,7 +33,10 @@ pub async fn awaited(
     concerns: &dyn Fn(&Unfinished) -> bool,
     journal: &mut Journal<'_>,
 ) -> Facts {
-    let moving = |facts: &Facts| unfinished(facts).filter(|left| left.may_move() && concerns(left));
+    // The switch is not the end: until then Azure takes no other swap.
+    let moving = |facts: &Facts| {
+        unfinished(facts).filter(|left| (left.may_move() || is_busy(facts)) && concerns(left))
+    };
     let Some(left) = moving(&facts) else { return facts };
     let limit = time_left(left.mark(), limits, clock::now());
     if limit.is_zero() {
@@ -57,6 +60,10 @@ pub async fn awaited(
         }
     }
     last
+}
+
+fn is_busy(facts: &Facts) -> bool {
+    std::iter::once(&facts.production).chain(&facts.staging).any(|slot| slot.operation.is_some())
 }
 
 /// What is left of the limit of a swap that was sent then. A clock that runs fast there

@@ -86,6 +86,8 @@ pub struct Observation {
     pub last_swap: Option<SlotSwapStatus>,
     /// Whether an operation is still under way.
     pub busy: bool,
+    /// A deployment under way in the other slot.
+    pub deploying: Option<String>,
     /// Why something could not be read.
     pub trouble: Option<String>,
 }
@@ -100,6 +102,7 @@ impl Observation {
             staging_serves: Serving::Unknown,
             last_swap: None,
             busy: false,
+            deploying: None,
             trouble: Some(trouble),
         }
     }
@@ -141,42 +144,42 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
     let production_name = SlotName::production();
     let (production, staging) =
         tokio::join!(read(release, &production_name), read(release, &release.staging));
-    let (site, production) = match production {
+    let (site, production, _) = match production {
         Ok(found) => found,
         Err(trouble) => return Observation::nothing(trouble),
     };
     let serving = before.compare(&production, site.properties.deployment_id.as_deref());
     let last_swap = site.properties.slot_swap_status.clone();
-    let (busy_there, staging, staging_serves, trouble) = match staging {
-        Ok((slot, build)) => {
+    let (busy_there, staging, staging_serves, deploying, trouble) = match staging {
+        Ok((slot, build, deploying)) => {
             let serves = before.compare(&build, slot.properties.deployment_id.as_deref());
-            (slot.properties.in_progress_operation_id.is_some(), build, serves, None)
+            (slot.properties.in_progress_operation_id.is_some(), build, serves, deploying, None)
         }
-        Err(trouble) => (false, Build::Unreadable(trouble.clone()), Serving::Unknown, Some(trouble)),
+        Err(trouble) => (false, Build::Unreadable(trouble.clone()), Serving::Unknown, None, Some(trouble)),
     };
     let trouble = trouble.or_else(|| match &production {
         Build::Unreadable(why) => Some(why.clone()),
         _ => None,
     });
     let busy = busy_there || site.properties.in_progress_operation_id.is_some();
-    Observation { serving, production, staging, staging_serves, last_swap, busy, trouble }
+    Observation { serving, production, staging, staging_serves, last_swap, busy, deploying, trouble }
 }
 
 /// A slot and its build. ARM is waited for; the SCM site only shortly, for where it is
 /// silent ARM's content id tells as well.
-async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build), String> {
+async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build, Option<String>), String> {
     let (site, config) =
         tokio::join!(release.azure.site(release.path, slot), release.azure.web_config(release.path, slot));
     let site = site.map_err(|error| error.to_string())?;
     let config = match config {
         Ok(config) => config,
-        Err(error) => return Ok((site, Build::Unreadable(error.to_string()))),
+        Err(error) => return Ok((site, Build::Unreadable(error.to_string()), None)),
     };
     let instance = release.facts.production.instances.first().map(String::as_str);
     let build = facts::read_build(release.azure, &site, &config, instance);
-    let silent = || Build::Unreadable("the SCM site did not answer in time".to_owned());
-    let build = tokio::time::timeout(SCM_PATIENCE, build).await.unwrap_or_else(|_| silent());
-    Ok((site, build))
+    let silent = || (Build::Unreadable("the SCM site did not answer in time".to_owned()), None);
+    let (build, deploying) = tokio::time::timeout(SCM_PATIENCE, build).await.unwrap_or_else(|_| silent());
+    Ok((site, build, deploying))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub(super) async fn came(
 /// Before a swap back: production serves the new build still, the other slot the old one.
 async fn look_at_both(release: &Release<'_>, before: &Before) -> Result<Before, Forbidden> {
     let seen = observe::read_both(release, before).await;
-    if seen.busy || seen.serving == Serving::Unknown {
+    if seen.busy || seen.deploying.is_some() || seen.serving == Serving::Unknown {
         return Err(Forbidden::Busy("an operation is under way".to_owned()));
     }
     if seen.serving != Serving::New || seen.staging_serves != Serving::Old {

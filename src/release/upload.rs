@@ -1,8 +1,9 @@
 //! The upload of a package and its deployment by Kudu, followed to its end.
 //!
-//! Owns how our deployment is found among others' and the limits of waiting. An
-//! upload is not sent again unless the server refused it for a lock: a second one
-//! collides with the first (peers R1, R14). Knows no resource manager: whoever signs
+//! Owns how our deployment is found among others' and the limits of waiting. An upload
+//! whose answer was lost is sent again, once, when whatever arrived has ended: before
+//! that a second one collides with the first (peers R1, R14), and a record does not tell
+//! whose it is, so that somebody else's could be taken for ours. Knows no resource manager: whoever signs
 //! in, by token or by publish profile, sends in the same way.
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ use crate::names::ReleaseId;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a record may take to appear after an upload whose answer was lost.
-pub(super) const RECORD_APPEARS: Duration = Duration::from_secs(45);
+const RECORD_APPEARS: Duration = Duration::from_secs(45);
 /// Pause before an upload that met another deployment's lock is sent again.
 const LOCK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -69,7 +70,7 @@ async fn upload<'a>(
     package: &Package,
     journal: &mut Journal<'_>,
 ) -> Result<Follow<'a>, DeployError> {
-    let (mut waited_for_lock, mut renewed) = (false, false);
+    let (mut waited_for_lock, mut renewed, mut lost) = (false, false, false);
     loop {
         let error = match send_once(&follow, package).await {
             Ok(answer) => {
@@ -80,14 +81,14 @@ async fn upload<'a>(
         };
         match &error {
             AzureError::Call { source: SendError::Unclear(why), .. } => {
-                // It may have arrived: ask before anything else.
-                let appears = (Instant::now() + RECORD_APPEARS).min(follow.deadline);
-                if follow.appears_until(appears).await? {
-                    journal
-                        .warn(format!("the upload's answer was lost ({why}), but the deployment is there"));
-                    return Ok(follow);
+                if lost {
+                    return Err(DeployError::Lost { why: why.to_string() });
                 }
-                return Err(DeployError::Lost { why: why.to_string() });
+                lost = true;
+                journal.warn(format!(
+                    "the upload's answer was lost ({why}); it is sent again when what may have arrived has ended"
+                ));
+                follow.until_what_arrived_has_ended().await;
             }
             // Refused is not carried out: a token that has just ended may be renewed, once.
             AzureError::Call { source: SendError::Refused(refusal), .. }
@@ -176,15 +177,24 @@ impl Follow<'_> {
         }
     }
 
-    async fn appears_until(&self, deadline: Instant) -> Result<bool, DeployError> {
+    /// Waits for what may have arrived to show and to end; whosever it is, it is not what comes next.
+    async fn until_what_arrived_has_ended(&mut self) {
+        let appears = (Instant::now() + RECORD_APPEARS).min(self.deadline);
         loop {
-            if let Ok(records) = self.scm.deployments().await
-                && self.ours(&records)?.is_some()
-            {
-                return Ok(true);
+            if let Ok(records) = self.scm.deployments().await {
+                let fresh: Vec<&DeploymentRecord> =
+                    records.iter().filter(|record| !self.known.contains(&record.id)).collect();
+                let ended = fresh.iter().all(|record| record.complete && !record.is_provisional());
+                if ended && !fresh.is_empty() {
+                    self.known.extend(records.into_iter().map(|record| record.id));
+                    return;
+                }
+                if fresh.is_empty() && Instant::now() >= appears {
+                    return;
+                }
             }
-            if Instant::now() + LONGEST_PAUSE / 2 >= deadline {
-                return Ok(false);
+            if Instant::now() + LONGEST_PAUSE / 2 >= self.deadline {
+                return;
             }
             tokio::time::sleep(LONGEST_PAUSE / 2).await;
         }

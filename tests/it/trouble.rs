@@ -203,14 +203,14 @@ fn a_200_that_says_failed_is_no_success() {
 }
 
 #[test]
-fn an_upload_whose_answer_was_lost_is_found_and_not_sent_again() {
+fn an_upload_whose_answer_was_lost_is_sent_again_when_what_arrived_has_ended() {
     let service =
         Service::start("faults:\n- {on: {service: scm, method: POST, path: publish}, do: reset-after}\n");
     let (finished, report) = release(&service);
     assert_eq!(outcome(&report), "released", "{}", finished.stderr);
     assert!(texts(&report).contains("the upload's answer was lost"), "{}", finished.stderr);
     let deployments = service.slot("production")["deployments"].as_array().map(Vec::len);
-    assert_eq!(deployments, Some(1), "uploaded once");
+    assert_eq!(deployments, Some(2), "a record does not tell whose it is");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::release::machine::Outcome;
 const SEED: u64 = 7;
 /// How long a world goes on after a run before it is looked at again: longer than any swap.
 pub(super) const AFTERWARDS: Duration = Duration::from_secs(20 * 60);
+const STACK: usize = 16 * 1024 * 1024;
 /// More than a run sends of one kind.
 const FOR_EVER: usize = 100_000;
 
@@ -220,16 +221,19 @@ fn cells(every: bool) -> Vec<Cell> {
 pub(super) fn on_all_processors<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
+    let one_after_the_other = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = list.get(index) else { return };
+            let result = work(item);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = list.get(index) else { return };
-                    let result = work(item);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-                }
-            });
+            // Futures are large where nothing is optimised.
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            thread.spawn_scoped(scope, one_after_the_other).expect("a thread");
         }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::emulator::cloud::Service;
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
-use crate::emulator::world::{OperationState, SlotRef, World};
+use crate::emulator::world::{SlotRef, World};
 use crate::names::{SiteName, SlotName};
 use crate::release::journal::Event;
 use crate::release::machine::{Event as Step, Outcome, Phase};
@@ -58,11 +58,12 @@ impl History {
         Self { builds, task }
     }
 
-    /// Everything that production has served since then.
-    pub(super) fn since(&self, moment: Instant) -> Vec<String> {
+    /// Everything that production has served between these moments.
+    pub(super) fn between(&self, from: Instant, until: Instant) -> Vec<String> {
         let builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = builds.iter().rposition(|(from, _)| *from <= moment).unwrap_or_default();
-        builds[before..].iter().map(|(_, build)| build.clone()).collect()
+        let before = builds.iter().rposition(|(since, _)| *since <= from).unwrap_or_default();
+        let then = builds[before..].iter().filter(|(since, _)| *since <= until);
+        then.map(|(_, build)| build.clone()).collect()
     }
 
     pub(super) fn end(&self) {
@@ -98,7 +99,8 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
     claim(!finished.shown.contains("eyJ"), "a token is in the output".to_owned());
     claim(finished.code != 1, format!("bug: {:?}", finished.conclusion.cause));
     let said = finished.conclusion.production.clone().unwrap_or_default();
-    let served = simulation.history.since(last_reading(finished));
+    let end = finished.began + finished.took;
+    let served = simulation.history.between(last_reading(finished), end);
     claim(
         served.contains(&said) || may_be_unread(finished, &said),
         format!("it says that production serves {said}, and since its last reading it served {served:?}"),
@@ -125,7 +127,8 @@ fn may_be_unread(finished: &Finished, said: &str) -> bool {
 /// One swap carried out in each direction at most, and none that undoes a success.
 fn about_swaps(client: &Client, finished: &Finished) -> Vec<String> {
     let mut problems = Vec::new();
-    let begun = client.door.log().iter().filter(|seen| seen.began.is_some()).count();
+    let log = client.door.log();
+    let begun = log[finished.requests.clone()].iter().filter(|seen| seen.began.is_some()).count();
     if begun > directions(finished) {
         problems.push(format!("{begun} swaps began"));
     }
@@ -166,7 +169,9 @@ fn about_the_cause(finished: &Finished) -> Vec<String> {
     if !is_good && told != first {
         problems.push(format!("the first cause was {first:?}, and {told:?} is told"));
     }
-    if !is_good && finished.code != 0 && told.is_none() {
+    // Going back is what was asked for, or what was left to be finished.
+    let went_back = finished.outcome == Outcome::RolledBack && first.is_none();
+    if !is_good && !went_back && told.is_none() {
         problems.push("no cause is given".to_owned());
     }
     if let Some(cause) = told.filter(|_| !is_good)
@@ -196,13 +201,6 @@ pub(super) fn switches(simulation: &Simulation) -> usize {
         world.milestones().iter().filter(|(milestone, _)| *milestone == Milestone::SwapSwitched).count()
     };
     simulation.inside.cloud().shared.read(switched)
-}
-
-/// Whether a swap is under way.
-pub(super) fn is_swapping(simulation: &Simulation) -> bool {
-    let running =
-        |world: &World| world.operations().iter().any(|operation| operation.state == OperationState::Running);
-    simulation.inside.cloud().shared.read(running)
 }
 
 /// What a slot serves, by its record and by asking each of its instances.
