@@ -15,6 +15,7 @@ mod conclude;
 mod context;
 mod emulator;
 mod for_checks;
+mod given;
 mod look;
 mod record;
 mod rehearse;
