@@ -109,7 +109,8 @@ impl Observation {
 }
 
 /// Reads until production's build can be told, nothing is under way and, where one
-/// is wanted, it is the wanted one; or until the deadline, when the last reading counts.
+/// is wanted, it is the wanted one; or until the deadline, when the last reading counts
+/// if it was made then: what was true before may have moved since.
 pub async fn observe(
     release: &Release<'_>,
     before: &Before,
@@ -118,12 +119,10 @@ pub async fn observe(
 ) -> Observation {
     let deadline = Instant::now() + settle;
     let mut pause = PAUSE;
-    let mut last = None;
     loop {
         // A call's own patience must not outlast the wait.
         let Ok(observation) = tokio::time::timeout_at(deadline, read_both(release, before)).await else {
-            let silent = || Observation::nothing("Azure did not answer in time".to_owned());
-            return last.unwrap_or_else(silent);
+            return Observation::nothing("Azure did not answer in time".to_owned());
         };
         let telling = match (wanted, observation.serving) {
             (_, Serving::Other) => true,
@@ -133,7 +132,6 @@ pub async fn observe(
         if telling && !observation.busy || Instant::now() + pause >= deadline {
             return observation;
         }
-        last = Some(observation);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
