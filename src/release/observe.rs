@@ -28,7 +28,7 @@ pub struct Before {
     pub new: Build,
     /// ARM's word for the old build's content.
     pub old_content: Option<String>,
-    /// ARM's word for the new build's content.
+    /// ARM's word for the content where the new build was last seen; none before the last look.
     pub new_content: Option<String>,
     /// The last finished swap, as production had it.
     pub last_swap: Option<SlotSwapStatus>,
@@ -59,13 +59,14 @@ impl Before {
         [&self.old, &self.new].iter().any(|build| matches!(build, Build::Unreadable(_)))
     }
 
-    /// Content ids tell only where both sides had one and they differ.
+    /// Content ids tell which side lies here, and only where the sides differ. They do not
+    /// change with a deployment: what lay on a side must have been read before.
     pub fn by_content(&self, content: Option<&str>) -> Option<Serving> {
-        let (old, new, now) = (self.old_content.as_deref()?, self.new_content.as_deref()?, content?);
+        let (old, new, now) = (self.old_content.as_deref(), self.new_content.as_deref(), content?);
         match () {
             () if old == new => None,
-            () if now == new => Some(Serving::New),
-            () if now == old => Some(Serving::Old),
+            () if new == Some(now) => Some(Serving::New),
+            () if old == Some(now) => Some(Serving::Old),
             () => None,
         }
     }
