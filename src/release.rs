@@ -150,7 +150,8 @@ impl State {
         let new = new_side.map_or_else(unknown, |slot| slot.build.clone());
         let note = new_side.and_then(|slot| slot.note.clone());
         let content = |slot: Option<&SlotFacts>| slot.and_then(|slot| slot.content_id.clone());
-        let new_content = content(new_side);
+        // Until the last look, anybody may deploy there without the content's id telling.
+        let new_content = content(new_side).filter(|_| swapped);
         // The content beside the new build is the old one only if the build says so.
         let is_old = old_side.is_some_and(|slot| !swapped || slot.build.is(&old));
         let old_content = content(old_side).filter(|_| is_old);

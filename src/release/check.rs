@@ -119,7 +119,19 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
     let soak = &release.config.production;
     let wire = release.azure.http().wire();
     let outcomes = prove(wire, &checks, &target, soak, Instant::now() + limit, &progress).await;
-    judge(&target, outcomes, journal)
+    judge(&target, outcomes, journal) && is_whole(release, journal).await
+}
+
+/// A deployment that began in the slot in the moment of the swap came to production with
+/// it: what is served is then half of each build, whatever the record says. Where it
+/// cannot be read, the last reading before the outcome decides.
+async fn is_whole(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
+    let read = facts::read_slot(release.azure, release.path, &release.facts.production.slot);
+    let Ok(Ok(now)) = tokio::time::timeout(READ, read).await else { return true };
+    let Some(id) = now.deploying else { return true };
+    let cause = format!("the deployment {id} has begun in production's content and has not ended");
+    journal.fail(cause, vec!["let one pipeline at a time deploy to this slot".to_owned()]);
+    false
 }
 
 /// The slot where the old build should lie: going back to it must not make things

@@ -28,7 +28,7 @@ pub struct Before {
     pub new: Build,
     /// ARM's word for the old build's content.
     pub old_content: Option<String>,
-    /// ARM's word for the new build's content.
+    /// ARM's word for the content where the new build was last seen; none before the last look.
     pub new_content: Option<String>,
     /// The last finished swap, as production had it.
     pub last_swap: Option<SlotSwapStatus>,
@@ -59,13 +59,14 @@ impl Before {
         [&self.old, &self.new].iter().any(|build| matches!(build, Build::Unreadable(_)))
     }
 
-    /// Content ids tell only where both sides had one and they differ.
+    /// Content ids tell which side lies here, and only where the sides differ. They do not
+    /// change with a deployment: what lay on a side must have been read before.
     pub fn by_content(&self, content: Option<&str>) -> Option<Serving> {
-        let (old, new, now) = (self.old_content.as_deref()?, self.new_content.as_deref()?, content?);
+        let (old, new, now) = (self.old_content.as_deref(), self.new_content.as_deref(), content?);
         match () {
             () if old == new => None,
-            () if now == new => Some(Serving::New),
-            () if now == old => Some(Serving::Old),
+            () if new == Some(now) => Some(Serving::New),
+            () if old == Some(now) => Some(Serving::Old),
             () => None,
         }
     }
@@ -109,7 +110,8 @@ impl Observation {
 }
 
 /// Reads until production's build can be told, nothing is under way and, where one
-/// is wanted, it is the wanted one; or until the deadline, when the last reading counts.
+/// is wanted, it is the wanted one; or until the deadline, when the last reading counts
+/// if it was made then: what was true before may have moved since.
 pub async fn observe(
     release: &Release<'_>,
     before: &Before,
@@ -118,12 +120,10 @@ pub async fn observe(
 ) -> Observation {
     let deadline = Instant::now() + settle;
     let mut pause = PAUSE;
-    let mut last = None;
     loop {
         // A call's own patience must not outlast the wait.
         let Ok(observation) = tokio::time::timeout_at(deadline, read_both(release, before)).await else {
-            let silent = || Observation::nothing("Azure did not answer in time".to_owned());
-            return last.unwrap_or_else(silent);
+            return Observation::nothing("Azure did not answer in time".to_owned());
         };
         let telling = match (wanted, observation.serving) {
             (_, Serving::Other) => true,
@@ -133,7 +133,6 @@ pub async fn observe(
         if telling && !observation.busy || Instant::now() + pause >= deadline {
             return observation;
         }
-        last = Some(observation);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -15,15 +15,16 @@ use crate::emulator::cloud::Service;
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
-use crate::emulator::world::{SlotRef, World};
+use crate::emulator::world::{OperationId, OperationState, SlotRef, World};
 use crate::names::{SiteName, SlotName};
 use crate::release::journal::Event;
 use crate::release::machine::{Event as Step, Outcome, Phase};
 
 /// No run may take longer than this, by the simulated clock: the sum of all limits, twice.
 const LONGEST: Duration = Duration::from_secs(40 * 60);
-/// A reading takes its way there and back: so much before it was noted, it was true.
-const READING: Duration = Duration::from_secs(2);
+/// A reading of both slots takes a while where an SCM site restarts: so much before it was
+/// noted, it was true.
+const READING: Duration = Duration::from_secs(15);
 /// The words for a build that no reading told.
 const UNREAD: &str = "could not be read";
 
@@ -105,7 +106,7 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
         served.contains(&said) || may_be_unread(finished, &said),
         format!("it says that production serves {said}, and since its last reading it served {served:?}"),
     );
-    problems.extend(about_swaps(client, finished));
+    problems.extend(about_swaps(simulation, client, finished));
     problems.extend(about_the_cause(finished));
     problems
 }
@@ -125,10 +126,17 @@ fn may_be_unread(finished: &Finished, said: &str) -> bool {
 }
 
 /// One swap carried out in each direction at most, and none that undoes a success.
-fn about_swaps(client: &Client, finished: &Finished) -> Vec<String> {
+fn about_swaps(simulation: &Simulation, client: &Client, finished: &Finished) -> Vec<String> {
     let mut problems = Vec::new();
     let log = client.door.log();
-    let begun = log[finished.requests.clone()].iter().filter(|seen| seen.began.is_some()).count();
+    let names = log[finished.requests.clone()].iter().filter_map(|seen| seen.began.clone());
+    // One that failed has changed nothing, and may be asked for again.
+    let failed = |world: &World, name: &String| {
+        let found = world.operation(&OperationId(name.clone()));
+        found.is_some_and(|operation| matches!(operation.state, OperationState::Failed(_)))
+    };
+    let shared = &simulation.inside.cloud().shared;
+    let begun = names.filter(|name| !shared.read(|world| failed(world, name))).count();
     if begun > directions(finished) {
         problems.push(format!("{begun} swaps began"));
     }
