@@ -262,7 +262,8 @@ pub async fn gather(
     }
     let mut facts = gather_once(azure, path, staging).await?;
     for slot in std::iter::once(&mut facts.production).chain(&mut facts.staging) {
-        slot.build = Build::Unreadable("the slots were swapped again and again while they were read".to_owned());
+        slot.build =
+            Build::Unreadable("the slots were swapped again and again while they were read".to_owned());
     }
     Ok(facts)
 }
@@ -270,10 +271,9 @@ pub async fn gather(
 /// Whether both slots still hold what they held when the first of the facts was read.
 async fn is_of_one_moment(azure: &ResourceManager, facts: &Facts) -> Result<bool, AzureError> {
     let Some(staging) = &facts.staging else { return Ok(true) };
-    let (production, other) = tokio::try_join!(
-        azure.site(&facts.path, &facts.production.slot),
-        async { absent_is_none(azure.site(&facts.path, &staging.slot).await) },
-    )?;
+    let (production, other) = tokio::try_join!(azure.site(&facts.path, &facts.production.slot), async {
+        absent_is_none(azure.site(&facts.path, &staging.slot).await)
+    },)?;
     let same = |now: &Site, was: &SlotFacts| {
         now.properties.deployment_id == was.content_id && now.properties.slot_swap_status == was.last_swap
     };

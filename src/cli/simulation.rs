@@ -62,6 +62,8 @@ struct Client {
     door: Arc<Door>,
     cancel: watch::Sender<bool>,
     shown: Shown,
+    /// Whether its releases watch production.
+    watches: bool,
 }
 
 /// What a verb is asked for.
@@ -117,8 +119,7 @@ fn simulate<T>(course: impl Future<Output = T>) -> T {
 
 /// As [`simulate`], and the clients' clock shows this time at the beginning.
 fn simulate_with_clock<T>(clock: time::OffsetDateTime, course: impl Future<Output = T>) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime without sockets").block_on(async {
         let _clock = crate::clock::simulated::begin(clock);
         // Whoever waits for nothing any more is found here, because the clock jumps.
@@ -168,7 +169,7 @@ impl Simulation {
     /// Somebody who runs verbs; the salt tells their chance from others'.
     fn client(&self, salt: u64) -> Client {
         let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
-        Client { door, cancel: watch::Sender::new(false), shown: Shown::default() }
+        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true }
     }
 
     /// Runs a verb to its end, or to the death that the client's door has in store.
@@ -186,7 +187,9 @@ impl Simulation {
         let (began, first_request) = (Instant::now(), client.door.log().len());
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
-        let made = Context::simulated(self.raw(order), CONFIG, network, out, client.cancel.subscribe());
+        let rate = if client.watches { "rate: 1" } else { "rate: 0" };
+        let config = CONFIG.replace("rate: 1", rate);
+        let made = Context::simulated(self.raw(order), &config, network, out, client.cancel.subscribe());
         let context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),
@@ -218,7 +221,8 @@ impl Simulation {
         let mut raw = Raw::default();
         rehearse::offer_connection(&mut raw, self.inside.ready());
         let package = order.package.as_ref().map(|path| path.display().to_string());
-        let given = [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
+        let given =
+            [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
         for (name, value) in given {
             if let Some(value) = value {
                 raw.offer(name, value.clone(), Source::Flag);
@@ -317,7 +321,8 @@ fn the_same_seed_gives_the_same_course() {
 fn a_good_release_takes_minutes_of_simulated_time_and_is_true() {
     let wall = std::time::Instant::now();
     let finished = simulate(async {
-        let simulation = Simulation::start(Scenario { durations: Durations::realistic(), ..scenario(1) }).await;
+        let simulation =
+            Simulation::start(Scenario { durations: Durations::realistic(), ..scenario(1) }).await;
         let client = simulation.client(0);
         let finished = simulation.run(&client, &Order::release("2")).await.finished();
         let problems = truth::problems(&simulation, &client, &finished);

@@ -176,12 +176,16 @@ fn chosen(cells: Vec<Cell>, one_of: usize) -> Vec<Cell> {
 
 fn assert_all(cells: &[Cell]) {
     let reports = on_all_processors(cells, |cell| {
-        std::panic::catch_unwind(|| simulate(run(cell))).unwrap_or_else(|_| (vec!["it panicked".to_owned()], String::new()))
+        std::panic::catch_unwind(|| simulate(run(cell)))
+            .unwrap_or_else(|_| (vec!["it panicked".to_owned()], String::new()))
     });
     let mut wrong = Wrong::default();
     for (cell, (problems, shown)) in cells.iter().zip(&reports) {
         let Cell { course, seen, boundary, end, after } = cell;
-        let words = format!("{course:?} {end:?} {boundary:?} {after:?} {} {:?} {}", seen.number, seen.stage, seen.kind);
+        let words = format!(
+            "{course:?} {end:?} {boundary:?} {after:?} {} {:?} {}",
+            seen.number, seen.stage, seen.kind
+        );
         wrong.add(words, problems, shown);
     }
     wrong.assert_none(cells.len());

@@ -264,7 +264,9 @@ impl Door {
             let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
             let operation = location.and_then(|text| text.split("operationresults/").nth(1));
             let refused = (400..500).contains(&answer.status().as_u16());
-            seen.began = operation.filter(|_| !seen.troubled).map(|text| text.split('?').next().unwrap_or_default().to_owned());
+            seen.began = operation
+                .filter(|_| !seen.troubled)
+                .map(|text| text.split('?').next().unwrap_or_default().to_owned());
             // What was refused is asked for again, which is no swap back.
             state.swap_out &= !refused;
         }

@@ -76,7 +76,13 @@ fn statuses() -> Vec<Fault> {
         status("409 other operation", 409, &[], busy, false),
         status("417", 417, &[], site("ExpectationFailed", "Cannot swap site slots for site 'shop'."), false),
         status("429 for 5 s", 429, &[("retry-after", "5")], site("429", "Too many requests."), false),
-        status("429 until a past date", 429, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], Value::Null, false),
+        status(
+            "429 until a past date",
+            429,
+            &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")],
+            Value::Null,
+            false,
+        ),
         fault("429 until a date", Trouble::UntilDate(Duration::from_secs(7))),
         status("429 for ages", 429, &[("retry-after", "99999999999")], Value::Null, false),
         status("429 until nonsense", 429, &[("retry-after", "soon")], Value::Null, false),
@@ -104,13 +110,20 @@ fn bodies() -> Vec<Fault> {
 
 /// What the answers of long-running operations may say wrongly (arm-app-service.md §6; peers R3).
 fn operations() -> Vec<Fault> {
-    let failed = json!({"status": "Failed", "error": {"code": "Conflict", "message": "The operation failed."}});
+    let failed =
+        json!({"status": "Failed", "error": {"code": "Conflict", "message": "The operation failed."}});
     vec![
         status("200 but Failed", 200, &[], failed.clone(), false),
         status("200 but Failed, carried out", 200, &[], failed, true),
         status("200 but Succeeded, not carried out", 200, &[], json!({"status": "Succeeded"}), false),
         status("unknown status word", 200, &[], json!({"status": "Marvellous"}), true),
         status("202 without Location", 202, &[], Value::Null, true),
-        status("202, Running, elsewhere", 202, &[("location", "https://elsewhere.test/operationresults/1"), ("retry-after", "1")], json!({"status": "Running"}), true),
+        status(
+            "202, Running, elsewhere",
+            202,
+            &[("location", "https://elsewhere.test/operationresults/1"), ("retry-after", "1")],
+            json!({"status": "Running"}),
+            true,
+        ),
     ]
 }

@@ -10,7 +10,10 @@ use super::chance::Chance;
 use super::door::{Boundary, End, Target, Trouble};
 use super::fault;
 use super::matrix::{AFTERWARDS, Wrong, on_all_processors};
-use super::{BEGINNING, Client, Finished, Order, Ran, Simulation, brisk, packages, scenario, simulate_with_clock, truth};
+use super::{
+    BEGINNING, Client, Finished, Order, Ran, Simulation, brisk, packages, scenario, simulate_with_clock,
+    truth,
+};
 use crate::emulator::scenario::{Action, Scenario};
 use crate::emulator::world::SlotRef;
 use crate::names::{SiteName, SlotName};
@@ -34,7 +37,6 @@ enum Deed {
 /// Everything that is drawn.
 #[derive(Debug)]
 struct Schedule {
-    seed: u64,
     scenario: Scenario,
     skew: time::Duration,
     version: &'static str,
@@ -53,15 +55,16 @@ impl Schedule {
         let troubles = (0..chance.below(6)).map(|_| trouble(chance)).collect();
         let others = if chance.percent(40) { 1 + chance.below(3) } else { 0 };
         let deeds = (0..others).map(|_| (chance.between(Duration::ZERO, BUSY_TIME), deed(chance))).collect();
-        let skew = if chance.percent(25) { i64::try_from(chance.below(14_400)).unwrap_or(0) - 7200 } else { 0 };
+        let skew =
+            if chance.percent(25) { i64::try_from(chance.below(14_400)).unwrap_or(0) - 7200 } else { 0 };
         let boundaries = [Boundary::BeforeSent, Boundary::CarriedOut, Boundary::Answered];
         let ends = [End::Death, End::Signal];
         let dies = chance.percent(25);
         let end = (chance.below(200), *chance.one(&boundaries), *chance.one(&ends));
         let rivals = chance.percent(15);
-        let offset = if chance.percent(50) { Duration::ZERO } else { chance.between(Duration::ZERO, BUSY_TIME) };
+        let offset =
+            if chance.percent(50) { Duration::ZERO } else { chance.between(Duration::ZERO, BUSY_TIME) };
         Self {
-            seed,
             scenario: world(seed, chance),
             skew: time::Duration::seconds(skew),
             version: *chance.one(&["2", "2", "2", "bad", "bad", "dead"]),
@@ -118,8 +121,22 @@ fn world(seed: u64, chance: &mut Chance) -> Scenario {
 fn trouble(chance: &mut Chance) -> (Target, &'static str, Trouble) {
     let faults = fault::all();
     let fault = chance.one(&faults);
-    let services =
-        ["arm", "arm GET", "arm POST", "arm GET staging", "arm GET production", "arm GET staging operationresults", "scm", "scm staging", "scm production", "scm staging POST publish", "app", "app production", "app staging", "login"];
+    let services = [
+        "arm",
+        "arm GET",
+        "arm POST",
+        "arm GET staging",
+        "arm GET production",
+        "arm GET staging operationresults",
+        "scm",
+        "scm staging",
+        "scm production",
+        "scm staging POST publish",
+        "app",
+        "app production",
+        "app staging",
+        "login",
+    ];
     let from = chance.below(160);
     let times = *chance.one(&[1, 1, 2, 3, 5, 10, 30, 100_000]);
     let target = match chance.percent(35) {
@@ -189,8 +206,10 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
         Some(simulation.run(&rival, &Order::release("3")).await)
     };
     let (ours, theirs, ()) = tokio::join!(ours(schedule, &simulation, &client), rival_runs, others);
-    for (who, client, ran) in
-        ours.into_iter().map(|ran| ("ours", &client, ran)).chain(theirs.map(|ran| ("the rival's", &rival, ran)))
+    for (who, client, ran) in ours
+        .into_iter()
+        .map(|ran| ("ours", &client, ran))
+        .chain(theirs.map(|ran| ("the rival's", &rival, ran)))
     {
         look_at(schedule, &simulation, who, client, ran, &mut problems, &mut shown);
     }
@@ -233,7 +252,9 @@ fn look_at(
         Ran::Failed(error) => problems.push(format!("{who} failed: {error}")),
         Ran::Finished(finished) => {
             shown.push_str(&format!("\n---- {who}\n{}", finished.shown));
-            problems.extend(truth::problems(simulation, client, &finished).iter().map(|words| format!("{who}: {words}")));
+            problems.extend(
+                truth::problems(simulation, client, &finished).iter().map(|words| format!("{who}: {words}")),
+            );
             problems.extend(about_bad_builds(schedule, who, &finished));
         }
     }
@@ -245,7 +266,8 @@ fn about_bad_builds(schedule: &Schedule, who: &str, finished: &Finished) -> Opti
         "dead" => matches!(finished.outcome, Outcome::Released | Outcome::Staged),
         _ => finished.outcome == Outcome::Released,
     };
-    (bad && called_good).then(|| format!("a build that is {} came to {:?}", schedule.version, finished.outcome))
+    (bad && called_good)
+        .then(|| format!("a build that is {} came to {:?}", schedule.version, finished.outcome))
 }
 
 /// When all trouble is over somebody comes after, and then the world is looked at.
