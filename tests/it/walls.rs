@@ -23,8 +23,8 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "artifact", "azure", "checks", "emulator", "error", "facts", "host", "http", "inputs", "names",
-            "plan", "release", "report", "scratch", "secret", "source", "text",
+            "artifact", "azure", "checks", "clock", "emulator", "error", "facts", "host", "http", "inputs",
+            "names", "plan", "release", "report", "scratch", "secret", "source", "text",
         ],
     ),
     ("main", &["cli"]),

@@ -50,12 +50,14 @@ fn text(cells: &[Cell], results: &[&Result]) -> String {
     text
 }
 
+/// Stage, kind, and whether the fault lasts.
+type Place = (Stage, String, bool);
 type Row = (Stage, Vec<String>, String, String);
 
 /// The rows of a course in the order of their first requests, alike ones of a stage put together.
 fn rows(course: Course, cells: &[Cell], results: &[&Result]) -> Vec<Row> {
     let mut kinds: Vec<(Stage, String)> = Vec::new();
-    let mut found: BTreeMap<(Stage, String, bool), Vec<(&str, &Result)>> = BTreeMap::new();
+    let mut found: BTreeMap<Place, Vec<(&str, &Result)>> = BTreeMap::new();
     for (cell, result) in
         cells.iter().zip(results).filter(|(cell, _)| cell.course == course && cell.place.first)
     {
