@@ -14,6 +14,8 @@ mod check;
 mod conclude;
 mod context;
 mod emulator;
+mod for_checks;
+mod given;
 mod look;
 mod record;
 mod rehearse;
@@ -69,38 +71,52 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
         "emulator" => emulator::serve(matches, cancelled).await,
         "rehearse" => rehearse::rehearse(matches, cancelled).await,
         verb => {
-            let mut context = match Context::from_process(matches, cancelled.clone()) {
+            let context = match Context::from_process(matches, cancelled.clone()) {
                 Ok(context) => context,
                 Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
             };
-            let verb = match verb {
-                "run" if matches.get_flag("settle") => match commanded(&context) {
-                    // What only reads leaves nothing behind.
-                    Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
-                    // A publish profile swaps nothing, and cannot read what others swapped.
-                    Ok(_) if context.raw.get("publish-profile").is_some() => return Ok(0),
-                    Ok(_) => {
-                        context.only_of = context.host.run(&context.process);
-                        Ok("settle")
-                    }
-                },
-                "run" => commanded(&context),
-                verb => Ok(verb),
-            };
-            let (verb, result) = match verb {
-                Ok(verb) => (verb, perform(verb, &context).await),
-                Err(error) => ("run", Err(error)),
-            };
-            context.finish(result, verb)
+            match verb {
+                "run" if matches.get_flag("settle") => post_hook(context).await,
+                "run" => step(context, cancelled).await,
+                verb => context.finish(perform(verb, &context).await, verb),
+            }
         }
     }
+}
+
+/// A pipeline step: the verb is one of its inputs.
+async fn step(context: Context, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
+    if context.raw.get("command").is_some_and(|word| word.eq_ignore_ascii_case("rehearse")) {
+        return rehearse::as_step(&context, cancelled).await;
+    }
+    let (verb, result) = match commanded(&context) {
+        Ok(verb) => (verb, perform(verb, &context).await),
+        Err(error) => ("run", Err(error)),
+    };
+    context.finish(result, verb)
+}
+
+/// After a step that did not come to its own end: settles what that run left.
+async fn post_hook(mut context: Context) -> Result<u8, Error> {
+    match commanded(&context) {
+        // What only reads leaves nothing behind, and a rehearsal neither.
+        Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
+        // A publish profile swaps nothing, and cannot read what others swapped.
+        Ok(_) if context.raw.get("publish-profile").is_some() => return Ok(0),
+        Ok(_) => context.only_of = context.host.run(&context.process),
+    }
+    let result = perform("settle", &context).await;
+    context.finish(result, "settle")
 }
 
 /// The verb that a pipeline step's input names.
 fn commanded(context: &Context) -> Result<&'static str, Error> {
     let word = context.raw.get("command").unwrap_or("release");
     arguments::VERBS.into_iter().find(|verb| verb.eq_ignore_ascii_case(word)).ok_or_else(|| {
-        context::problem("command", format!("is \"{word}\"; write one of {}", arguments::VERBS.join(", ")))
+        context::problem(
+            "command",
+            format!("is \"{word}\"; write one of {}, rehearse", arguments::VERBS.join(", ")),
+        )
     })
 }
 

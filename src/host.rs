@@ -10,6 +10,7 @@ use std::path::PathBuf;
 pub mod azure_pipelines;
 pub mod github;
 pub mod github_api;
+mod github_client;
 pub mod history;
 pub mod origin;
 mod outputs;

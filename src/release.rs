@@ -18,6 +18,7 @@ pub mod journal;
 pub mod machine;
 pub mod marks;
 pub mod observe;
+mod reading;
 pub mod swap;
 mod turn;
 pub mod upload;
@@ -34,18 +35,14 @@ use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
 use observe::{Before, Observation};
+use reading::{confirm, last_read, last_seen, leave, mark_end, note, words};
 
-/// How long the last read of a cancelled run may take.
-const LAST_READ: Duration = Duration::from_millis(1500);
 /// How long the watch may wait for answers that are still out; it limits each request itself.
 const WATCH_ANSWERS: Duration = Duration::from_secs(90);
 /// The same for a cancelled run.
 const WATCH_ENDS: Duration = Duration::from_millis(300);
 /// How long Azure is read after a swap's end until it says what production serves.
 const READ_BACK: Duration = Duration::from_secs(120);
-
-/// How long Azure is read before an outcome is said, until it says what production serves.
-const CONFIRMING: Duration = Duration::from_secs(30);
 
 /// The package, ready to be sent.
 #[derive(Debug, Clone)]
@@ -377,91 +374,4 @@ async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journ
         );
     }
     Step::Observed(serving)
-}
-
-/// The last read before an outcome is said: somebody else may have acted meanwhile.
-async fn confirm(
-    release: &Release<'_>,
-    state: &mut State,
-    outcome: Outcome,
-    journal: &mut Journal<'_>,
-) -> Step {
-    let wanted = if outcome == Outcome::Released { Serving::New } else { Serving::Old };
-    let observation = observe::observe(release, &state.before, None, CONFIRMING).await;
-    let serving = note(state, observation, journal);
-    let refused_unread = outcome == Outcome::Refused && serving == Serving::Unknown;
-    if serving != wanted && !refused_unread {
-        journal.fail(
-            format!("at the end production was found to serve {}", words(serving)),
-            vec!["look at both slots: slotway status".to_owned()],
-        );
-    }
-    Step::Observed(serving)
-}
-
-async fn leave(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    journal.warn("a swap may still be under way; it cannot be called back");
-    last_read(release, state, journal).await
-}
-
-/// The one quick read of a run that has been asked to stop.
-async fn last_read(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    match tokio::time::timeout(LAST_READ, observe::read_both(release, &state.before)).await {
-        Ok(observation) => Step::Observed(note(state, observation, journal)),
-        Err(_) => {
-            journal.warn("Azure did not say in time what production serves");
-            Step::Observed(Serving::Unknown)
-        }
-    }
-}
-
-/// Closes the marks of this run. A cancelled one leaves them open: it is for settle to finish.
-async fn mark_end(release: &Release<'_>, state: &mut State, outcome: Outcome, journal: &mut Journal<'_>) {
-    let serving = state.last.as_ref().map(|seen| seen.serving);
-    // Borrowed no longer than it takes to look: a signal that comes meanwhile would wait for it.
-    let cancelled = *release.cancelled.borrow();
-    if let (Some(serving), false) = (serving, cancelled) {
-        marks::ended(release, &mut state.note, outcome, serving, journal).await;
-    }
-}
-
-fn note(state: &mut State, observation: Observation, journal: &mut Journal<'_>) -> Serving {
-    if let Some(trouble) = &observation.trouble {
-        journal.warn(trouble);
-    }
-    let serving = observation.serving;
-    journal.add(Event::Observed {
-        serving,
-        production: production_words(state, &observation),
-        staging: observation.staging.to_string(),
-    });
-    state.last = Some(observation);
-    serving
-}
-
-/// Where the record could not be read, ARM's content id may still have told which build it is.
-fn production_words(state: &State, observation: &Observation) -> String {
-    match (&observation.production, observation.serving) {
-        (Build::Unreadable(_), Serving::New) => state.before.new.to_string(),
-        (Build::Unreadable(_), Serving::Old) => state.before.old.to_string(),
-        (build, _) => build.to_string(),
-    }
-}
-
-fn last_seen(release: &Release<'_>, state: &State) -> (String, String) {
-    if let Some(observation) = &state.last {
-        return (production_words(state, observation), observation.staging.to_string());
-    }
-    let staging = state.release.as_ref().map(ToString::to_string);
-    let was = release.facts.staging.as_ref().map(|slot| slot.build.to_string());
-    (release.facts.production.build.to_string(), staging.or(was).unwrap_or_default())
-}
-
-fn words(serving: Serving) -> &'static str {
-    match serving {
-        Serving::New => "the new build",
-        Serving::Old => "the old build",
-        Serving::Other => "neither the old nor the new build: somebody else was at work",
-        Serving::Unknown => "a build that Azure does not tell",
-    }
 }

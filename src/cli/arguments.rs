@@ -68,19 +68,21 @@ fn output() -> Arg {
         .help("text for people; json writes one JSON report to standard output and the log to standard error")
 }
 
+/// The inputs that a rehearsal takes; its connection is its own.
+pub(super) const REHEARSED: [&str; 10] = [
+    "package",
+    "images",
+    "startup-command",
+    "type",
+    "target-path",
+    "clean",
+    "restart",
+    "config",
+    "summary",
+    "report-file",
+];
+
 fn rehearse() -> Command {
-    let inputs = [
-        "package",
-        "images",
-        "startup-command",
-        "type",
-        "target-path",
-        "clean",
-        "restart",
-        "config",
-        "summary",
-        "report-file",
-    ];
     Command::new("rehearse")
         .about("Run a verb on an App Service that is emulated in this process: no account, no network")
         .arg(
@@ -90,7 +92,7 @@ fn rehearse() -> Command {
                 .default_value("release")
                 .help("which verb"),
         )
-        .args(INPUTS.iter().filter(|input| inputs.contains(&input.name)).map(argument))
+        .args(INPUTS.iter().filter(|input| REHEARSED.contains(&input.name)).map(argument))
         .arg(scenario())
         .arg(flag("realistic", "use the durations that Azure shows instead of none"))
         .arg(flag("keep", "leave the emulated slots up until Ctrl-C and print their URLs"))

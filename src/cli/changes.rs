@@ -8,6 +8,7 @@ use super::context::Context;
 use crate::facts::{Facts, SlotFacts};
 use crate::host::github_api::GitHub;
 use crate::host::{Host, history, origin};
+use crate::http::Http;
 use crate::plan::{Plan, Start};
 use crate::secret::Secret;
 use crate::source::{Changes, History, Source};
@@ -54,6 +55,7 @@ async fn history(context: &Context, changes: &Changes) -> Option<History> {
         return told;
     }
     let token = context.raw.get("github-token")?;
-    let github = GitHub::new(&context.process, &Secret::new(token)).ok()?;
+    let http = Http::new(&context.network).ok()?;
+    let github = GitHub::new(&context.process, &Secret::new(token), http.wire()).ok()?;
     github.history(from, to).await.inspect_err(|error| tracing::debug!(%error, "no list of commits")).ok()
 }

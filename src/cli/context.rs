@@ -1,6 +1,6 @@
 //! What a verb works with: raw inputs, network, terminal, and where results go.
 //!
-//! The one place that reads the environment and writes to the standard streams.
+//! Owns the making of these and the writing to the standard streams. Must not carry out a verb.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -8,21 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
+use super::given;
 use crate::azure::credential::Hears;
 use crate::azure::{Credential, Endpoints, PublishProfile, ResourceManager, SitePath};
-use crate::checks::file::{self, ConfigFile};
+use crate::checks::file::ConfigFile;
 use crate::error::Error;
 use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
-use crate::http::{Http, Network, NetworkError, Proxies};
+use crate::http::{Http, Network, Proxies};
 use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
 use crate::report::json;
-
-/// The name of the configuration that is read when none is named.
-const DEFAULT_CONFIG: &str = "slotway.yml";
-
-/// Shorter ones would be found in values that have nothing to do with them.
-const SHORTEST_SECRET: usize = 6;
 
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +58,14 @@ impl Context {
         matches: &clap::ArgMatches,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        refuse_secret_flags(matches)?;
+        given::refuse_secret_flags(matches)?;
         let mut raw = Raw::default();
-        let environment = read_environment();
-        offer_flags(&mut raw, matches);
-        offer_environment(&mut raw, &environment);
+        let environment = given::read_environment();
+        given::offer_flags(&mut raw, matches);
+        given::offer_environment(&mut raw, &environment);
         let mut context = Self::new(raw, matches, cancelled)?;
         let variables: inputs::Environment = environment.into_iter().collect();
-        context.network.certificates = read_certificates(&context.raw, &variables)?;
+        context.network.certificates = given::read_certificates(&context.raw, &variables)?;
         context.network.proxies = Proxies::read(|name| variables.get(name))?;
         context.variables = variables;
         context.url = matches.try_get_one::<String>("url").ok().flatten().cloned();
@@ -83,14 +78,14 @@ impl Context {
         matches: &clap::ArgMatches,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let config = read_config(&raw)?;
+        let config = given::read_config(&raw)?;
         for (name, value) in &config.inputs {
             if let Some(input) = inputs::find(name) {
                 raw.offer(input.name, value.clone(), Source::File);
             }
         }
-        read_secrets(&mut raw)?;
-        check_report_folders(&raw)?;
+        given::read_secrets(&mut raw)?;
+        given::check_report_folders(&raw)?;
         Ok(Self::of(raw, config, matches, cancelled))
     }
 
@@ -105,7 +100,7 @@ impl Context {
         matches: &clap::ArgMatches,
         cancelled: watch::Receiver<bool>,
     ) -> Self {
-        let environment = read_environment();
+        let environment = given::read_environment();
         let host = Host::detect(&environment);
         let output = super::output(matches);
         let out: Box<dyn Write + Send> = match output {
@@ -119,7 +114,7 @@ impl Context {
             output,
             terminal: Arc::new(Screen::new(host, out, watched, cannot_write)),
             cancelled,
-            environment: environment_for_checks(&environment, &raw),
+            environment: super::for_checks::environment(&environment, &raw),
             url: None,
             said: Mutex::new(false),
             files: host.folder(&environment),
@@ -142,7 +137,7 @@ impl Context {
         out: Box<dyn Write + Send>,
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let config = file::read(config, "slotway.yml", &[])
+        let config = crate::checks::file::read(config, "slotway.yml", &[])
             .map_err(|problems| problem("config", format!("{problems:?}")))?;
         let host = Host::Terminal;
         let context = Self {
@@ -259,18 +254,6 @@ impl Context {
     }
 }
 
-/// A report that cannot be written is better known before a release than after it.
-fn check_report_folders(raw: &Raw) -> Result<(), Error> {
-    for input in ["summary", "report-file"] {
-        let Some(path) = raw.get(input) else { continue };
-        let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
-        if folder.is_some_and(|folder| !folder.is_dir()) {
-            return Err(problem(input, format!("{path} cannot be written: its folder is not there")));
-        }
-    }
-    Ok(())
-}
-
 async fn find_group(
     azure: &ResourceManager,
     connection: &Connection,
@@ -288,183 +271,6 @@ async fn find_group(
         (None, _) => Err(problem(format!("no app \"{}\" is visible in the subscription", connection.site))),
         (Some(_), others) => Err(problem(format!("{} apps are called \"{}\"", others + 1, connection.site))),
     }
-}
-
-/// A secret on a command line is in every process list. It is refused without being
-/// repeated.
-fn refuse_secret_flags(matches: &clap::ArgMatches) -> Result<(), Error> {
-    let secrets = INPUTS.iter().filter(|input| input.kind == Kind::Secret);
-    let given = secrets.filter(|input| matches.try_contains_id(input.name).is_ok_and(|given| given));
-    let problems: Vec<Problem> = given
-        .map(|input| Problem {
-            input: input.name.to_owned(),
-            message: "was given as a flag; a secret is never taken from a flag".to_owned(),
-            help: match input.name {
-                "client-secret" => format!("set {}, or give --client-secret-file", input.variable()),
-                _ => format!("set {}", input.variable()),
-            },
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(Error::Inputs(problems)) }
-}
-
-fn offer_flags(raw: &mut Raw, matches: &clap::ArgMatches) {
-    for input in INPUTS {
-        if let Ok(Some(value)) = matches.try_get_one::<String>(input.name) {
-            raw.offer(input.name, value.clone(), Source::Flag);
-        }
-    }
-}
-
-/// The host's own inputs first, then the variables of a laptop.
-fn offer_environment(raw: &mut Raw, environment: &Environment) {
-    let host = Host::detect(environment);
-    for input in INPUTS {
-        let from_host = host.variable(input.name).and_then(|name| environment.get(&name));
-        if let Some(value) = from_host {
-            raw.offer(input.name, value.clone(), Source::Step);
-        }
-        if let Some(value) = environment.get(&input.variable()) {
-            raw.offer(input.name, value.clone(), Source::Environment);
-        }
-    }
-}
-
-/// What is not text cannot be an input, so it is left out.
-fn read_environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
-
-/// Reads `slotway.yml`, or the file that is named.
-fn read_config(raw: &Raw) -> Result<ConfigFile, Error> {
-    let named = raw.get("config").map(PathBuf::from);
-    let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
-    let text = match read_text(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            return Ok(ConfigFile::default());
-        }
-        Err(error) => {
-            return Err(Error::Inputs(vec![Problem {
-                input: "config".to_owned(),
-                message: format!("{} could not be read: {error}", path.display()),
-                help: String::new(),
-            }]));
-        }
-    };
-    let known: Vec<&str> = INPUTS
-        .iter()
-        .filter(|input| input.kind != Kind::Secret && input.name != "config")
-        .map(|input| input.name)
-        .collect();
-    file::read(&text, &path.display().to_string(), &known).map_err(|problems| {
-        let problem = |problem: file::ConfigProblem| Problem {
-            input: format!("{}:{}:{}", problem.source_name, problem.line, problem.column),
-            message: if problem.path.is_empty() {
-                problem.message
-            } else {
-                format!("{}: {}", problem.path, problem.message)
-            },
-            help: String::new(),
-        };
-        Error::Inputs(problems.into_iter().map(problem).collect())
-    })
-}
-
-/// Reads a text file that is a few pages long: never more of it than is allowed, and with
-/// the line where it stops being text.
-pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
-    use std::io::{Error as IoError, ErrorKind, Read};
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(file::LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > file::LONGEST_FILE {
-        return Err(IoError::new(ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let bytes = error.as_bytes();
-        let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-        let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-        let what = if is_wide { "it is UTF-16".to_owned() } else { format!("line {line} is no valid UTF-8") };
-        IoError::new(ErrorKind::InvalidData, format!("{what}; save it as UTF-8"))
-    })
-}
-
-/// Secrets that lie in files, by the input that names the file.
-fn read_secrets(raw: &mut Raw) -> Result<(), Error> {
-    for (input, holds) in [("client-secret-file", "client-secret"), ("certificate-file", "certificate")] {
-        let Some(path) = raw.get(input).map(str::to_owned) else { continue };
-        let ambient = raw.is_ambient(input);
-        let source = if ambient { Source::Environment } else { Source::File };
-        match read_text(Path::new(&path)) {
-            Ok(secret) => raw.prefer(holds, secret, source),
-            // Other tools' variable, perhaps in a form of theirs: it matters only if it is chosen.
-            Err(error) if ambient => tracing::debug!(input, %error, "the file could not be read"),
-            Err(error) => return Err(problem(input, format!("{path} could not be read: {error}"))),
-        }
-    }
-    Ok(())
-}
-
-/// The certificates of `ca-file` and of the agent, one after the other
-/// (tasklib node/task.ts getHttpCertConfiguration).
-fn read_certificates(raw: &Raw, variables: &inputs::Environment) -> Result<Option<Vec<u8>>, Error> {
-    let paths = raw.get("ca-file").into_iter().chain(variables.get("AGENT_CAINFO"));
-    let mut certificates: Option<Vec<u8>> = None;
-    for path in paths {
-        let pem = std::fs::read(path)
-            .map_err(|error| Error::Network(NetworkError::Certificates(format!("{path}: {error}"))))?;
-        let all = certificates.get_or_insert_default();
-        all.extend(pem);
-        all.push(b'\n');
-    }
-    Ok(certificates)
-}
-
-/// Everything but what looks like a secret, or holds one that was given to us: a check needs
-/// its tools, not our keys.
-fn environment_for_checks(environment: &Environment, raw: &Raw) -> Vec<(String, String)> {
-    let secrets: Vec<&str> = INPUTS
-        .iter()
-        .filter(|input| input.kind == Kind::Secret)
-        .filter_map(|input| raw.get(input.name))
-        .filter(|secret| secret.len() >= SHORTEST_SECRET)
-        .collect();
-    let is_secret = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        [
-            "SECRET",
-            "PASSWORD",
-            "PASSWD",
-            "TOKEN",
-            "CREDENTIAL",
-            "CONNECTION",
-            "_KEY",
-            "_PAT",
-            "_PWD",
-            "_SAS",
-            "INPUT_",
-            "ENDPOINT_AUTH",
-            "CREDS",
-            "PUBLISH_PROFILE",
-            "PRINCIPALKEY",
-            "PASSPHRASE",
-            "PRIVATE",
-            "APIKEY",
-            "COOKIE",
-            // A managed identity's, an agent's for secure files, and what tasks keep.
-            "IDENTITY_HEADER",
-            "SECUREFILE_",
-            "VSTS_TASKVARIABLE_",
-        ]
-        .iter()
-        .any(|part| name.contains(part))
-    };
-    let holds_one = |value: &str| secrets.iter().any(|secret| value.contains(secret));
-    let kept = environment.iter().filter(|(name, value)| !is_secret(name) && !holds_one(value));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Error> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use tokio::sync::watch;
 
-use super::context::{problem, read_text, write_out};
+use super::context::{problem, write_out};
+use super::given::read_text;
 use super::rehearse::unpack_storefront;
 use crate::emulator::scenario::Scenario;
 use crate::emulator::{self, Emulator, Options};

@@ -4,6 +4,7 @@
 use super::context::Context;
 use crate::host::github_api::{GitHub, GitHubError};
 use crate::host::{Grade, Host};
+use crate::http::Http;
 use crate::release::journal::Conclusion;
 use crate::report;
 use crate::secret::Secret;
@@ -21,7 +22,10 @@ impl Record {
     /// Begins the record, where this is GitHub and the step asks for one.
     pub(super) async fn begin(context: &Context) -> Option<Self> {
         let token = context.raw.get("github-token").filter(|_| context.host == Host::GitHub)?;
-        let github = warned(context, GitHub::new(&context.process, &Secret::new(token)))?;
+        let http = Http::new(&context.network);
+        let http =
+            http.map_err(|error| context.terminal.annotate(Grade::Warning, "GitHub", &error.to_string()));
+        let github = warned(context, GitHub::new(&context.process, &Secret::new(token), http.ok()?.wire()))?;
         let deployment = match context.raw.get("github-environment") {
             Some(environment) => warned(context, github.begin_deployment(environment).await),
             None => None,

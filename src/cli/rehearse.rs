@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use tokio::sync::watch;
 
+use super::arguments::{self, REHEARSED};
 use super::context::{Context, problem, write_file};
 use super::{emulator, perform};
 use crate::emulator::Emulator;
@@ -48,6 +49,18 @@ pub(super) async fn rehearse(matches: &ArgMatches, cancelled: watch::Receiver<bo
     emulator.shutdown().await;
     drop(folder);
     result
+}
+
+/// The same for a pipeline step: its inputs stand for the flags.
+pub(super) async fn as_step(context: &Context, cancelled: watch::Receiver<bool>) -> Result<u8, Error> {
+    let given = REHEARSED.iter().filter_map(|name| Some(format!("--{name}={}", context.raw.get(name)?)));
+    let words = ["slotway", "rehearse"].map(str::to_owned).into_iter().chain(given);
+    let matches =
+        arguments::command().try_get_matches_from(words).map_err(|error| problem("command", error))?;
+    match matches.subcommand() {
+        Some((_, matches)) => rehearse(matches, cancelled).await,
+        None => Err(problem("command", "rehearse cannot be started like this")),
+    }
 }
 
 async fn on(

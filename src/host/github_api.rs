@@ -2,14 +2,15 @@
 //! request that is updated in place. Both only where the user asks for them.
 //!
 //! Nothing here may fail a release: a status badge is not the deployment. octocrab is
-//! built without its retries, and every call has a limit.
+//! given a client without retries, and every call has a limit.
 
 use std::time::Duration;
 
 use octocrab::Octocrab;
 use serde_json::{Value, json};
 
-use super::Environment;
+use super::{Environment, github_client};
+use crate::http::Wire;
 use crate::secret::Secret;
 use crate::source::{Commit, Commits, History, MOST_COMMITS, Source};
 
@@ -51,27 +52,19 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// From the runner's variables and a token.
+    /// From the runner's variables, a token, and the client that everything else is sent with.
     ///
     /// # Errors
     ///
     /// [`GitHubError::NotInAJob`] where the variables are missing.
-    pub fn new(environment: &Environment, token: &Secret) -> Result<Self, GitHubError> {
+    pub fn new(environment: &Environment, token: &Secret, wire: &Wire) -> Result<Self, GitHubError> {
         let get = |name: &'static str| {
             environment.get(name).filter(|value| !value.is_empty()).ok_or(GitHubError::NotInAJob(name))
         };
-        // The builder takes the process's provider, and panics on none.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Octocrab::builder()
-            .base_uri(get("GITHUB_API_URL")?.as_str())
-            .and_then(|builder| {
-                builder
-                    .personal_token(token.reveal().to_owned())
-                    .set_connect_timeout(Some(CALL))
-                    .set_read_timeout(Some(CALL))
-                    .build()
-            })
-            .map_err(|error| refused("reach GitHub's API", &error))?;
+        let client = github_client::client(wire, get("GITHUB_API_URL")?, token).ok_or_else(|| {
+            let reason = "github-token holds characters that no header may hold".to_owned();
+            GitHubError::Call { doing: "reach GitHub's API", reason }
+        })?;
         let repository = get("GITHUB_REPOSITORY")?.clone();
         let run_url =
             format!("{}/{repository}/actions/runs/{}", get("GITHUB_SERVER_URL")?, get("GITHUB_RUN_ID")?);
@@ -305,6 +298,11 @@ mod tests {
         json!({"total_commits": total, "behind_by": if total == 210 { 1 } else { 210 }, "commits": commits})
     }
 
+    fn wire() -> Wire {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Wire::Network(reqwest::Client::new())
+    }
+
     async fn github(folder: &std::path::Path) -> (GitHub, Seen) {
         let seen = Seen::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -325,7 +323,8 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        (GitHub::new(&environment, &Secret::new("t0ken")).expect("in a job"), seen)
+        let github = GitHub::new(&environment, &Secret::new("t0ken"), &wire());
+        (github.expect("in a job"), seen)
     }
 
     #[tokio::test]
@@ -369,7 +368,8 @@ mod tests {
 
     #[test]
     fn outside_of_a_job_it_says_what_is_missing() {
-        let error = GitHub::new(&Environment::new(), &Secret::new("t")).expect_err("no variables");
+        let error = GitHub::new(&Environment::new(), &Secret::new("t"), &wire());
+        let error = error.expect_err("no variables");
         assert_eq!(error.to_string(), "GITHUB_API_URL is not set: is this a GitHub Actions job?");
     }
 }

@@ -77,7 +77,7 @@ impl WireError {
     }
 
     /// The error with its causes, without the URL, whose query may hold what no log should.
-    pub(super) fn into_words(self) -> String {
+    pub fn into_words(self) -> String {
         match self {
             Self::Network(error) => super::chain(&error.without_url()),
             #[cfg(test)]

@@ -66,7 +66,7 @@ pub const INPUTS: &[Input] = &[
         "command",
         Kind::Text,
         For::Step,
-        "release, deploy, swap, rollback, settle, check, plan or status (default: release)",
+        "release, deploy, swap, rollback, settle, check, plan, status or rehearse (default: release)",
     ),
     input("app-name", Kind::Text, For::Azure, "the App Service app"),
     input(

@@ -20,11 +20,15 @@ mod pipelines;
 mod publish_profile;
 mod quiet;
 mod rehearse;
+mod schemas;
 mod server;
 mod service;
 mod settle;
 mod sign_in;
 mod signals;
 mod summary;
+#[path = "../../src/azure/credential/testing.rs"]
+#[expect(dead_code, reason = "the credential's own tests look at more of a request")]
+mod tls_server;
 mod trouble;
 mod walls;

@@ -41,6 +41,21 @@ fn the_main_job_releases_the_storefront_and_loses_no_request() {
 }
 
 #[test]
+fn a_step_rehearses_without_an_account() {
+    let place = Place::new();
+    let output = place.write("output", "");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/storefront/v2");
+    let mut command = place.slotway(&["run"]);
+    command.envs([("GITHUB_ACTIONS", "true"), ("INPUT_COMMAND", "rehearse"), ("INPUT_APP-NAME", "mine")]);
+    command.env("INPUT_PACKAGE", package).env("GITHUB_OUTPUT", &output);
+    let finished = Finished::from(command.output().expect("the binary runs"));
+    assert_eq!(finished.code, 0, "{}{}", finished.stdout, finished.stderr);
+    let told = std::fs::read_to_string(output).expect("text");
+    assert!(told.contains("released"), "{told}");
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
 fn a_release_that_fails_on_staging_is_refused() {
     let (finished, report) = rehearse(&["--scenario", &scenario("refused.yml")]);
     assert_eq!((finished.code, &report["outcome"]), (3, &"refused".into()), "{}", finished.stderr);

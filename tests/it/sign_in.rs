@@ -6,12 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::harness::{Finished, Place};
-
-#[path = "../../src/azure/credential/testing.rs"]
-#[expect(dead_code, reason = "the credential's own tests look at more of a request")]
-mod server;
-
-use server::{Answer, Seen, Server};
+use crate::tls_server::{Answer, Seen, Server};
 
 const CLIENT: &str = "00000000-0000-0000-0000-00000000000c";
 const TENANT: &str = "00000000-0000-0000-0000-00000000000e";

@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("plan", &["facts", "names"]),
     ("release", &["clock", "plan", "facts", "azure", "checks", "http", "names", "source"]),
     ("report", &["plan", "release", "checks", "names", "source", "text"]),
-    ("host", &["report", "release", "checks", "artifact", "secret", "source", "text"]),
+    ("host", &["report", "release", "checks", "artifact", "http", "secret", "source", "text"]),
     ("http", &["clock", "secret", "text"]),
     ("names", &["text"]),
     ("inputs", &["azure", "plan", "names", "secret"]),

@@ -9,21 +9,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-#[path = "../../../src/azure/credential/testing.rs"]
-#[expect(dead_code, reason = "the credential's own tests look at more of a request")]
-mod server;
-
-use server::{Answer, Seen};
+use crate::tls_server::{self, Answer, Seen};
 
 /// A server of the test's own, ended when it is dropped.
-pub(super) struct Server(server::Server);
+pub(super) struct Server(tls_server::Server);
 
 impl Server {
     /// One without TLS, as the identity endpoint of a machine is.
     pub(super) async fn start_plain(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let answer =
             move |seen: &Seen| answer(&Asked { method: seen.method.clone(), headers: seen.headers.clone() });
-        Self(server::Server::start_plain(answer).await)
+        Self(tls_server::Server::start_plain(answer).await)
     }
 
     pub(super) fn base(&self) -> &str {
@@ -53,7 +49,7 @@ pub(super) struct Issuer {
     pub(super) base: String,
     /// Their certificate.
     pub(super) ca: String,
-    _server: server::Server,
+    _server: tls_server::Server,
     grants: Arc<Mutex<BTreeMap<String, String>>>,
     issued: Arc<Mutex<Vec<String>>>,
 }
@@ -63,7 +59,7 @@ impl Issuer {
         let grants = Arc::new(Mutex::new(BTreeMap::new()));
         let issued = Arc::new(Mutex::new(Vec::new()));
         let (known, log) = (Arc::clone(&grants), Arc::clone(&issued));
-        let server = server::Server::start(move |seen| answer(seen, &known, &log)).await;
+        let server = tls_server::Server::start(move |seen| answer(seen, &known, &log)).await;
         let (base, ca) = (server.base.clone(), server.ca.clone());
         Self { base, ca, _server: server, grants, issued }
     }
