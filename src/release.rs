@@ -150,10 +150,10 @@ impl State {
         let new = new_side.map_or_else(unknown, |slot| slot.build.clone());
         let note = new_side.and_then(|slot| slot.note.clone());
         let content = |slot: Option<&SlotFacts>| slot.and_then(|slot| slot.content_id.clone());
-        // Until the last look, anybody may deploy there without the content's id telling.
+        // Until the last look anybody may deploy to either side without its id telling.
         let new_content = content(new_side).filter(|_| swapped);
         // The content beside the new build is the old one only if the build says so.
-        let is_old = old_side.is_some_and(|slot| !swapped || slot.build.is(&old));
+        let is_old = swapped && old_side.is_some_and(|slot| slot.build.is(&old));
         let old_content = content(old_side).filter(|_| is_old);
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
         Self { before, release: release.plan.release.clone(), note, watch: None, last: None, turn_ends: None }

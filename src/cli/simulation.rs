@@ -62,6 +62,8 @@ struct Client {
     door: Arc<Door>,
     cancel: watch::Sender<bool>,
     shown: Shown,
+    /// Whether its releases watch production.
+    watches: bool,
 }
 
 /// What a verb is asked for.
@@ -167,7 +169,7 @@ impl Simulation {
     /// Somebody who runs verbs; the salt tells their chance from others'.
     fn client(&self, salt: u64) -> Client {
         let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
-        Client { door, cancel: watch::Sender::new(false), shown: Shown::default() }
+        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true }
     }
 
     /// Runs a verb to its end, or to the death that the client's door has in store.
@@ -185,7 +187,9 @@ impl Simulation {
         let (began, first_request) = (Instant::now(), client.door.log().len());
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
-        let made = Context::simulated(self.raw(order), CONFIG, network, out, client.cancel.subscribe());
+        let rate = if client.watches { "rate: 1" } else { "rate: 0" };
+        let config = CONFIG.replace("rate: 1", rate);
+        let made = Context::simulated(self.raw(order), &config, network, out, client.cancel.subscribe());
         let context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),

@@ -37,7 +37,6 @@ enum Deed {
 /// Everything that is drawn.
 #[derive(Debug)]
 struct Schedule {
-    seed: u64,
     scenario: Scenario,
     skew: time::Duration,
     version: &'static str,
@@ -66,7 +65,6 @@ impl Schedule {
         let offset =
             if chance.percent(50) { Duration::ZERO } else { chance.between(Duration::ZERO, BUSY_TIME) };
         Self {
-            seed,
             scenario: world(seed, chance),
             skew: time::Duration::seconds(skew),
             version: *chance.one(&["2", "2", "2", "bad", "bad", "dead"]),

@@ -44,7 +44,7 @@ impl History {
             let mut changes = shared.changes();
             loop {
                 changes.borrow_and_update();
-                let now = shared.read(|world| production_build(world));
+                let now = shared.read(production_build);
                 {
                     let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
                     if list.last().is_none_or(|(_, last)| *last != now) {
