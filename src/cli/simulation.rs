@@ -119,7 +119,11 @@ fn simulate<T>(course: impl Future<Output = T>) -> T {
 
 /// As [`simulate`], and the clients' clock shows this time at the beginning.
 fn simulate_with_clock<T>(clock: time::OffsetDateTime, course: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build();
     runtime.expect("a runtime without sockets").block_on(async {
         let _clock = crate::clock::simulated::begin(clock);
         // Whoever waits for nothing any more is found here, because the clock jumps.

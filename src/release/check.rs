@@ -26,6 +26,8 @@ use crate::facts::{self, Build, SlotFacts};
 use crate::http::Wire;
 use crate::names::{ReleaseId, SlotName};
 
+/// How old the reading of what is swapped in may be.
+const FRESH: Duration = Duration::from_secs(20);
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
 /// How long the container's log may take, which only explains a failure.
@@ -185,11 +187,12 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         credential.token().await.map_err(|error| error.to_string())?;
     }
     let production_name = SlotName::production();
-    let (production, staging) = tokio::join!(
-        facts::read_slot(release.azure, release.path, &production_name),
-        facts::read_slot(release.azure, release.path, &release.staging),
-    );
+    let production = facts::read_slot(release.azure, release.path, &production_name).await;
     let production = production.map_err(|error| error.to_string())?;
+    // Last, and quickly: what was read minutes ago says nothing of what would be swapped in.
+    let staging = facts::read_slot(release.azure, release.path, &release.staging);
+    let late = |_| format!("{} could not be read within {} s", release.staging, FRESH.as_secs());
+    let staging = tokio::time::timeout(FRESH, staging).await.map_err(late)?;
     let staging = staging.map_err(|error| error.to_string())?;
     if !staging.build.is(&before.new) {
         return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new).into());

@@ -218,6 +218,14 @@ mod tests {
     }
 
     #[test]
+    fn a_content_id_names_no_build_that_was_not_read_just_before() {
+        let unread = Build::Unreadable("no SCM".to_owned());
+        let before = Before { new_content: None, ..before() };
+        assert_eq!(before.compare(&unread, Some("site__1a2b")), Serving::Unknown);
+        assert_eq!(before.compare(&deployment("new"), Some("site__1a2b")), Serving::New);
+    }
+
+    #[test]
     fn one_of_them_is_enough_when_the_other_cannot_be_read() {
         let unread = Build::Unreadable("no SCM".to_owned());
         assert_eq!(before().compare(&unread, Some("site__1a2b")), Serving::New);
