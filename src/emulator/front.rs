@@ -69,6 +69,7 @@ pub async fn serve(shared: Shared, slot: SlotRef, mut request: Request<Body>) ->
         }
         // No instance, or only such as are about to go: wait until the table changes.
         let changed = tokio::select! {
+            biased;
             changed = timeout_at(deadline, tables.changed()) => matches!(changed, Ok(Ok(()))),
             () = shared.closed() => false,
         };

@@ -15,6 +15,12 @@ impl Chance {
         Self { state: seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9_7f4a_7c15 }
     }
 
+    /// Another stream, for what has this name; this one stays as it is.
+    pub(super) fn of(&self, name: &str) -> Self {
+        let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self::new(name.bytes().fold(self.state, fold))
+    }
+
     pub(super) fn number(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.state;

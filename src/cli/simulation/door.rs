@@ -207,7 +207,7 @@ impl Door {
         };
         let (number, trouble) = self.note(&service, &path, &request);
         self.reach(number, Boundary::BeforeSent).await;
-        self.travel().await;
+        self.travel(number, "there").await;
         let kind = match &trouble {
             Some(Trouble::Refused) => return Err(NoAnswer::Refused),
             Some(Trouble::NoName) => return Err(NoAnswer::NoName),
@@ -223,7 +223,7 @@ impl Door {
         let answer = self.inside.answer((service, path), request, kind.as_ref()).await;
         self.note_answer(number, answer.as_ref().ok());
         self.reach(number, Boundary::CarriedOut).await;
-        self.travel().await;
+        self.travel(number, "back").await;
         let answer = answer.map_err(|silence| match silence {
             Silence::NoSuchHost => NoAnswer::NoName,
             Silence::Reset => NoAnswer::Broken("connection reset by peer".to_owned()),
@@ -272,9 +272,15 @@ impl Door {
         }
     }
 
-    /// Waits a little, as on the way through a network.
-    async fn travel(&self) {
-        let pause = self.lock().chance.between(FASTEST, SLOWEST);
+    /// Waits a little, as on the way through a network. How long depends on the request alone, not
+    /// on the order in which parallel ones came to be polled.
+    async fn travel(&self, number: usize, way: &str) {
+        let pause = {
+            let state = self.lock();
+            let kind = &state.log[number].kind;
+            let nth = state.log[..number].iter().filter(|seen| seen.kind == *kind).count();
+            state.chance.of(&format!("{kind} {nth} {way}")).between(FASTEST, SLOWEST)
+        };
         tokio::time::sleep(pause).await;
     }
 

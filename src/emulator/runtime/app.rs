@@ -82,6 +82,7 @@ impl App {
     pub(super) async fn stop(&self, drain: Duration) {
         self.gate.shut();
         tokio::select! {
+            biased;
             () = self.gate.empty() => {}
             () = tokio::time::sleep(drain) => {}
             () = self.stop.cancelled() => {}
@@ -106,6 +107,7 @@ pub(super) async fn run(shared: Shared, app: Arc<App>, spec: AppSpec, in_hand: I
 
 async fn run_script(shared: &Shared, app: &App, spec: AppSpec, script: Script, in_hand: InHand) {
     let _in_hand = tokio::select! {
+        biased;
         in_hand = shared.sleep(script.start, Some(in_hand)) => in_hand,
         () = app.stop.cancelled() => return,
     };
@@ -142,6 +144,7 @@ async fn run_process(shared: &Shared, app: &App, spec: AppSpec, command: &str, i
         shared.log_of(&app.key, err);
     }
     tokio::select! {
+        biased;
         () = process::answers(port) => {}
         reason = child.ended() => {
             child.end().await;
@@ -153,6 +156,7 @@ async fn run_process(shared: &Shared, app: &App, spec: AppSpec, command: &str, i
     shared.changed(&app.key, InstanceChange::Up);
     drop(in_hand);
     tokio::select! {
+        biased;
         reason = child.ended() => {
             child.end().await;
             shared.changed(&app.key, InstanceChange::Down { reason });

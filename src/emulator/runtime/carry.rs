@@ -58,6 +58,7 @@ impl Shared {
         self.track(async move {
             let status = match app {
                 Some(app) => tokio::select! {
+                    biased;
                     status = timeout(limit, shared.ping_app(&app, &path, host.as_deref().unwrap_or("localhost"))) => {
                         status.ok().flatten()
                     }
