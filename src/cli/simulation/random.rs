@@ -1,8 +1,8 @@
 //! Schedules drawn by chance: several faults, other people at work on the same app, clocks
 //! that are wrong, tokens that end early, apps that never start, a death, a rival.
 //!
-//! Owns the drawing. The same seed draws the same schedule and has the same course; a seed
-//! that fails says how it is run again.
+//! Owns the drawing. The same seed draws the same schedule, and its course differs at most by the
+//! instants at which files are read; a seed that fails says how it is run again.
 
 use std::time::Duration;
 
