@@ -63,8 +63,8 @@ fn said(event: &Event) -> Vec<String> {
             lines
         }
         Event::Checked { outcomes, .. } => outcomes.iter().map(checked).collect(),
-        Event::SwapSent { direction: Direction::Forward } => vec!["swap requested, once".to_owned()],
-        Event::SwapSent { direction: Direction::Back } => vec!["swap back requested, once".to_owned()],
+        Event::SwapSent { direction: Direction::Forward } => vec!["swap requested".to_owned()],
+        Event::SwapSent { direction: Direction::Back } => vec!["swap back requested".to_owned()],
         Event::SwapEnded { claim, learnt, elapsed, .. } => vec![swap_ended(*claim, *learnt, *elapsed)],
         Event::Observed { serving, production, .. } => {
             vec![format!("read back: production serves {production} ({})", serving_words(*serving))]
