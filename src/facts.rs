@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
-use serde::{Deserialize, Serialize};
-
 use crate::azure::model::{Containers, DeploymentRecord, DeploymentStatus, Site, SlotSwapStatus, WebConfig};
-pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
-use crate::secret::Secret;
-use crate::source::{self, Source};
+use reqwest::Url;
+
+mod note;
+mod settings;
+
+pub use note::{End, Mark, Note};
+pub use settings::{SettingValues, Settings, SlotSettingNames, SlotSettings, settings};
 
 /// Which build a slot serves, as read from Azure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,65 +67,6 @@ impl std::fmt::Display for Build {
             Self::Unreadable(_) => formatter.write_str("could not be read"),
         }
     }
-}
-
-/// What Slotway wrote beside a deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Note {
-    /// Version of this document: 1.
-    pub slotway: u32,
-    /// The deployment's id.
-    pub release_id: ReleaseId,
-    /// SHA-256 of the package, in hex; none where somebody else deployed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// Length of the package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<u64>,
-    /// The build that production served before this one, by its release id.
-    #[serde(default)]
-    pub previous: Option<String>,
-    /// The commit that it was built of, where the host said so.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "source::or_none")]
-    pub source: Option<Source>,
-    /// When it was first written, RFC 3339.
-    pub written: String,
-    /// The swap to production, from the moment before it is sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swap: Option<Mark>,
-    /// The swap back, from the moment before it is sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollback: Option<Mark>,
-}
-
-/// A swap that was about to be sent, and how it ended. Whoever comes later learns from
-/// it what a killed run left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Mark {
-    /// When, RFC 3339, by the sender's clock.
-    pub sent: String,
-    /// By which pipeline run, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// When production's last swap before it ended, in Azure's words: as long as that
-    /// is the last one, this one has not ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_swap: Option<String>,
-    /// How the run that sent it ended; nothing while it runs, or when it was killed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<End>,
-}
-
-/// How the run that sent a swap ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// Production was proven to serve what it should.
-    Proven,
-    /// It could not be, and a person was told.
-    Stuck,
 }
 
 /// What is known of one slot.
@@ -201,39 +143,6 @@ impl Facts {
     fn has_kind(&self, word: &str) -> bool {
         self.kind.iter().any(|part| part.eq_ignore_ascii_case(word))
     }
-}
-
-/// Settings by name; their values are secrets.
-pub type SettingValues = std::collections::BTreeMap<String, Secret>;
-
-/// What a swap may move between production and a slot.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Production's.
-    pub production: SlotSettings,
-    /// The slot's.
-    pub slot: SlotSettings,
-    /// Which of them stay.
-    pub names: SlotSettingNames,
-}
-
-/// Reads the settings of both sides, for `plan`.
-///
-/// # Errors
-///
-/// [`AzureError`], for a missing right or a lock too.
-pub async fn settings(
-    azure: &ResourceManager,
-    path: &SitePath,
-    slot: &SlotName,
-) -> Result<Settings, AzureError> {
-    let production_name = SlotName::production();
-    let (production, slot, names) = tokio::try_join!(
-        azure.slot_settings(path, &production_name),
-        azure.slot_settings(path, slot),
-        azure.slot_setting_names(path),
-    )?;
-    Ok(Settings { production, slot, names })
 }
 
 /// How often facts are read that a swap changed between one call and the next.

@@ -18,7 +18,7 @@ pub mod journal;
 pub mod machine;
 pub mod marks;
 pub mod observe;
-mod reading;
+pub mod reading;
 pub mod swap;
 mod turn;
 pub mod upload;
@@ -34,7 +34,7 @@ use crate::plan::{Plan, Start};
 use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
-use observe::{Before, Observation};
+use observe::{Before, Observation, Until};
 use reading::{confirm, last_read, last_seen, leave, mark_end, note, words};
 
 /// How long the watch may wait for answers that are still out; it limits each request itself.
@@ -140,10 +140,13 @@ impl State {
         let old = release.plan.old.clone();
         // A plan that begins in production finds the new build there already, unless a swap
         // back that nobody saw the end of has taken it away again.
-        let taken_back = staging.and_then(|slot| slot.build.release_id())
-            == release.plan.release.as_ref().filter(|_| release.plan.start == Start::RollBack)
-            && release.plan.release.is_some();
-        let swapped = matches!(release.plan.start, Start::CheckProduction | Start::RollBack) && !taken_back;
+        let lies_in_staging = release.plan.release.is_some()
+            && staging.and_then(|slot| slot.build.release_id()) == release.plan.release.as_ref();
+        let swapped = match release.plan.start {
+            Start::Deploy | Start::CheckStaging => false,
+            Start::CheckProduction => true,
+            Start::RollBack => !lies_in_staging,
+        };
         let (new_side, old_side) =
             if swapped { (Some(production), staging) } else { (staging, Some(production)) };
         let unknown = || Build::Unreadable("there is no such slot".to_owned());
@@ -341,12 +344,14 @@ async fn observe_swap(
     // shows what it left at once.
     let claimed_well = claim == Claim::Finished;
     let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
-    let observation = observe::observe(release, &state.before, claimed_well.then_some(wanted), settle).await;
+    let until = if claimed_well { Until::Serves(wanted) } else { Until::Told };
+    let observation = observe::observe(release, &state.before, until, settle).await;
     state.mark(WatchPhase::After);
     let serving = note(state, observation, journal);
     // What certainly failed need not be waited for by the next run.
     if (direction, claim, serving) == (Direction::Forward, Claim::Failed, Serving::Old) {
-        marks::withdrawn(release, &mut state.note, journal).await;
+        let staging = release.facts.staging.as_ref();
+        marks::withdrawn(release.azure, staging, &mut state.note, journal).await;
     }
     if serving != wanted && claimed_well {
         journal.fail(
@@ -363,7 +368,7 @@ async fn observe_swap(
 }
 
 async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    let observation = observe::observe(release, &state.before, None, READ_BACK).await;
+    let observation = observe::observe(release, &state.before, Until::Told, READ_BACK).await;
     // The swap back must be told from the one before it.
     state.before.last_swap.clone_from(&observation.last_swap);
     let serving = note(state, observation, journal);

@@ -52,14 +52,10 @@ async fn journaled(context: &Context, inputs: &ProfileInputs) -> Result<Done, Er
     journal.add(Event::SignedIn { how: format!("{} (publish-profile is given)", profile.describe()) });
     run::note_package(&artifact, &mut journal);
     let package = Package {
-        path: artifact.path().to_owned(),
-        package_type: artifact.package_type.to_string(),
-        size_bytes: artifact.size_bytes,
-        sha256: artifact.sha256.clone(),
         target_path: inputs.target_path.clone(),
         clean: inputs.clean,
         restart: inputs.restart,
-        source: origin::source(context.host, &context.process),
+        ..run::package(&artifact, origin::source(context.host, &context.process))
     };
     let http = Http::new(&context.network)?;
     let scm = Scm::with_profile(http.clone(), Arc::new(profile.clone()))?;

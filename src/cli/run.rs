@@ -192,7 +192,14 @@ async fn carry_out(
     }
     let deliverable = match (&inputs.image, artifact) {
         (Some(image), _) => Some(Deliverable::Image(image.clone())),
-        (None, artifact) => artifact.map(|artifact| Deliverable::Package(package(artifact, inputs, built))),
+        (None, artifact) => artifact.map(|artifact| {
+            Deliverable::Package(Package {
+                target_path: inputs.target_path.clone(),
+                clean: inputs.clean,
+                restart: inputs.restart,
+                ..package(artifact, built)
+            })
+        }),
     };
     let progress = |progress| context.terminal.progress(progress);
     let release = Release {
@@ -242,7 +249,7 @@ async fn forget_what_never_came(
     if let (Verb::Settle, Some(Unfinished::SwapSent { .. }), Some(staging)) =
         (order.verb, left, &facts.staging)
     {
-        marks::forget_swap(azure, staging, journal).await;
+        marks::withdrawn(azure, Some(staging), &mut staging.note.clone(), journal).await;
     }
 }
 
@@ -330,15 +337,16 @@ pub(super) fn note_package(artifact: &Artifact, journal: &mut Journal<'_>) {
     });
 }
 
-fn package(artifact: &Artifact, inputs: &Inputs, source: Option<Source>) -> Package {
+/// The package as it is sent; where it goes, and whether it cleans and restarts, is added by the inputs.
+pub(super) fn package(artifact: &Artifact, source: Option<Source>) -> Package {
     Package {
         path: artifact.path().to_owned(),
         package_type: artifact.package_type.to_string(),
         size_bytes: artifact.size_bytes,
         sha256: artifact.sha256.clone(),
-        target_path: inputs.target_path.clone(),
-        clean: inputs.clean,
-        restart: inputs.restart,
+        target_path: None,
+        clean: None,
+        restart: None,
         source,
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::deploy::{LOG_LINES, log_text};
 use super::journal::{Event, Journal};
 use super::machine::Serving;
-use super::observe::{self, Before};
+use super::observe::{self, Before, Until};
 use super::{Progress, Release};
 use crate::azure::Scm;
 use crate::azure::credential::ENOUGH_TIME_LEFT;
@@ -149,7 +149,7 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
         journal.fail(cause, vec![by_hand.to_owned()]);
         return false;
     }
-    let now = observe::observe(release, before, None, READ).await;
+    let now = observe::observe(release, before, Until::Told, READ).await;
     if let Some(id) = &now.deploying {
         let cause = format!("the deployment {id} is under way in {}, so it is not swapped in", slot.slot);
         journal.fail(cause, vec![by_hand.to_owned()]);

@@ -56,11 +56,17 @@ pub(super) async fn sending(
     }
 }
 
-/// Takes the mark of a swap back that certainly did not happen and will not.
-pub(super) async fn withdrawn(release: &Release<'_>, note: &mut Option<Note>, journal: &mut Journal<'_>) {
+/// Takes the mark of a swap back that did not happen and will not: it failed for certain,
+/// or its time is over.
+pub async fn withdrawn(
+    azure: &ResourceManager,
+    slot: Option<&SlotFacts>,
+    note: &mut Option<Note>,
+    journal: &mut Journal<'_>,
+) {
     let Some(note) = note else { return };
     note.swap = None;
-    if let Err(reason) = write(release.azure, release.facts.staging.as_ref(), note).await {
+    if let Err(reason) = write(azure, slot, note).await {
         journal.warn(format!("{reason}; the next run will wait for a swap that does not come"));
     }
 }
@@ -87,15 +93,6 @@ pub(super) async fn ended(
     mark.end = Some(end);
     if let Err(reason) = write(release.azure, slot, note).await {
         journal.warn(format!("{reason}; a later settle will prove production once more"));
-    }
-}
-
-/// Takes the mark of a swap back that an earlier run sent and that never came.
-pub async fn forget_swap(azure: &ResourceManager, slot: &SlotFacts, journal: &mut Journal<'_>) {
-    let Some(mut note) = slot.note.clone() else { return };
-    note.swap = None;
-    if let Err(reason) = write(azure, Some(slot), &note).await {
-        journal.warn(reason);
     }
 }
 

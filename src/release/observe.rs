@@ -94,6 +94,11 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Whether production's own record was read.
+    pub fn is_recorded(&self) -> bool {
+        !matches!(self.production, Build::Unreadable(_))
+    }
+
     fn nothing(trouble: String) -> Self {
         let unread = Build::Unreadable(trouble.clone());
         Self {
@@ -109,15 +114,32 @@ impl Observation {
     }
 }
 
-/// Reads until production's build can be told, nothing is under way and, where one
-/// is wanted, it is the wanted one; or until the deadline, when the last reading counts
-/// if it was made then: what was true before may have moved since.
-pub async fn observe(
-    release: &Release<'_>,
-    before: &Before,
-    wanted: Option<Serving>,
-    settle: Duration,
-) -> Observation {
+/// When a reading is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Production's build can be told.
+    Told,
+    /// It is this one.
+    Serves(Serving),
+    /// It can be told by its own record. A content id stays what it is when somebody
+    /// deploys straight to production.
+    Recorded,
+}
+
+impl Until {
+    fn is_met(self, observation: &Observation) -> bool {
+        match (self, observation.serving) {
+            (_, Serving::Other) => true,
+            (Self::Told, serving) => serving != Serving::Unknown,
+            (Self::Serves(wanted), serving) => serving == wanted,
+            (Self::Recorded, serving) => serving != Serving::Unknown && observation.is_recorded(),
+        }
+    }
+}
+
+/// Reads until that is enough and nothing is under way, or until the deadline, when the
+/// last reading counts if it was made then: what was true before may have moved since.
+pub async fn observe(release: &Release<'_>, before: &Before, until: Until, settle: Duration) -> Observation {
     let deadline = Instant::now() + settle;
     let mut pause = PAUSE;
     loop {
@@ -125,12 +147,7 @@ pub async fn observe(
         let Ok(observation) = tokio::time::timeout_at(deadline, read_both(release, before)).await else {
             return Observation::nothing("Azure did not answer in time".to_owned());
         };
-        let telling = match (wanted, observation.serving) {
-            (_, Serving::Other) => true,
-            (Some(wanted), serving) => serving == wanted,
-            (None, serving) => serving != Serving::Unknown,
-        };
-        if telling && !observation.busy || Instant::now() + pause >= deadline {
+        if until.is_met(&observation) && !observation.busy || Instant::now() + pause >= deadline {
             return observation;
         }
         tokio::time::sleep(pause).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::journal::{Event, Journal};
 use super::machine::{Event as Step, Outcome, Serving};
-use super::observe::{self, Observation};
+use super::observe::{self, Observation, Until};
 use super::{Release, State, marks};
 use crate::facts::Build;
 
@@ -15,6 +15,9 @@ use crate::facts::Build;
 const LAST_READ: Duration = Duration::from_millis(1500);
 /// How long Azure is read before an outcome is said, until it says what production serves.
 const CONFIRMING: Duration = Duration::from_secs(30);
+
+/// Said of an outcome that rests on the content id alone.
+pub const BY_CONTENT_ALONE: &str = "production's deployment record could not be read: which build it serves is told by Azure's content id alone, which does not show whether somebody has deployed to it since";
 
 /// The last read before an outcome is said: somebody else may have acted meanwhile.
 pub(super) async fn confirm(
@@ -24,8 +27,15 @@ pub(super) async fn confirm(
     journal: &mut Journal<'_>,
 ) -> Step {
     let wanted = if outcome == Outcome::Released { Serving::New } else { Serving::Old };
-    let observation = observe::observe(release, &state.before, None, CONFIRMING).await;
+    // Where it could not be read just before the swap either, waiting for it is no use.
+    let was_recorded = !matches!(state.before.old, Build::Unreadable(_));
+    let until = if was_recorded { Until::Recorded } else { Until::Told };
+    let observation = observe::observe(release, &state.before, until, CONFIRMING).await;
+    let is_recorded = observation.is_recorded();
     let serving = note(state, observation, journal);
+    if serving == wanted && !is_recorded {
+        journal.warn(BY_CONTENT_ALONE);
+    }
     let refused_unread = outcome == Outcome::Refused && serving == Serving::Unknown;
     if serving != wanted && !refused_unread {
         journal.fail(

@@ -139,7 +139,9 @@ fn a_post_hook_settles_only_what_its_own_run_left() {
     let mut command = service.command("release", &["--package", &package]);
     command.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "contoso/shop"), ("GITHUB_RUN_ID", "7")]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    while service.swaps() == 0 {}
+    while service.swaps() == 0 {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it swapped");
+    }
     child.kill().expect("a kill");
     child.wait().expect("an end");
     let hook = |run: &str| {

@@ -17,8 +17,9 @@ use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
 use crate::emulator::world::{OperationId, OperationState, SlotRef, World};
 use crate::names::{SiteName, SlotName};
-use crate::release::journal::Event;
+use crate::release::journal::{Entry, Event};
 use crate::release::machine::{Event as Step, Outcome, Phase};
+use crate::release::reading::BY_CONTENT_ALONE;
 
 /// No run may take longer than this, by the simulated clock: the sum of all limits, twice.
 const LONGEST: Duration = Duration::from_secs(40 * 60);
@@ -103,7 +104,7 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
     let end = finished.began + finished.took;
     let served = simulation.history.between(last_reading(finished), end);
     claim(
-        served.contains(&said) || may_be_unread(finished, &said),
+        served.contains(&said) || may_be_unread(finished, &said) || by_content_alone(finished),
         format!("it says that production serves {said}, and since its last reading it served {served:?}"),
     );
     problems.extend(about_swaps(simulation, client, finished));
@@ -123,6 +124,12 @@ fn last_reading(finished: &Finished) -> Instant {
 /// without one: Azure's content id says that production is the old one.
 fn may_be_unread(finished: &Finished, said: &str) -> bool {
     said == UNREAD && finished.outcome != Outcome::Released
+}
+
+/// Whether it says that nothing but the content id told it, so that it need not know who deployed.
+fn by_content_alone(finished: &Finished) -> bool {
+    let says_so = |entry: &Entry| matches!(&entry.event, Event::Warned { text } if text == BY_CONTENT_ALONE);
+    finished.entries.iter().any(says_so) && finished.shown.contains(BY_CONTENT_ALONE)
 }
 
 /// One swap carried out in each direction at most, and none that undoes a success.

@@ -4,7 +4,9 @@
 //! a token is used for: Resource Manager and Kudu ask [`bearer`] whether one is good.
 //! Not modelled: user sign-in, refresh tokens, device code, conditional access.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Response;
@@ -20,7 +22,10 @@ mod endpoints;
 mod grant;
 pub mod jwt;
 
-use jwt::{KeyError, PublicKey, SigningKey};
+use jwt::{Jwt, JwtError, KeyError, PublicKey, SigningKey};
+
+/// So many tokens are known at once without a second verification.
+const KNOWN_TOKENS: usize = 256;
 
 /// A federated credential of the application: which foreign tokens it accepts
 /// (sign-in.md §2 and §4).
@@ -76,6 +81,8 @@ pub struct Directory {
     pub key: SigningKey,
     issued: AtomicU64,
     expired: AtomicU64,
+    /// Tokens whose signature held: a client sends the same one with each request.
+    known: Mutex<HashMap<String, Arc<Jwt>>>,
 }
 
 impl Directory {
@@ -100,7 +107,24 @@ impl Directory {
             key: SigningKey::make()?,
             issued: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            known: Mutex::default(),
         })
+    }
+
+    /// Reads a token that this tenant signed.
+    fn read(&self, token: &str) -> Result<Arc<Jwt>, JwtError> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jwt) = known().get(token) {
+            return Ok(Arc::clone(jwt));
+        }
+        let jwt = Arc::new(Jwt::read(token)?);
+        jwt.verify(&self.key.public())?;
+        let mut known = known();
+        if known.len() >= KNOWN_TOKENS {
+            known.clear();
+        }
+        known.insert(token.to_owned(), Arc::clone(&jwt));
+        Ok(jwt)
     }
 
     /// Makes every token handed out so far an expired one.
