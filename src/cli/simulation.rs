@@ -24,6 +24,7 @@ use crate::plan::Verb;
 use crate::release::journal::{Conclusion, Entry};
 use crate::release::machine::Outcome;
 
+mod cases;
 mod chance;
 mod death;
 mod door;
@@ -54,6 +55,7 @@ struct Simulation {
     inside: Arc<Inside>,
     folder: tempfile::TempDir,
     seed: u64,
+    began: Instant,
     history: truth::History,
 }
 
@@ -78,6 +80,7 @@ struct Order {
 /// How a run ended.
 #[derive(Debug)]
 struct Finished {
+    verb: Verb,
     outcome: Outcome,
     code: u8,
     conclusion: Conclusion,
@@ -164,10 +167,10 @@ impl Simulation {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let folder = folder.expect("a temporary folder");
-        let seed = scenario.seed;
+        let (seed, began) = (scenario.seed, Instant::now());
         let inside = Inside::start(scenario, folder.path(), SECRET, *BEGINNING).await.expect("a world");
         let history = truth::History::keep(&inside);
-        Self { inside: Arc::new(inside), folder, seed, history }
+        Self { inside: Arc::new(inside), folder, seed, began, history }
     }
 
     /// Somebody who runs verbs; the salt tells their chance from others'.
@@ -210,6 +213,7 @@ impl Simulation {
         let took = began.elapsed();
         context.report(&done.entries, code, None);
         Ran::Finished(Box::new(Finished {
+            verb: order.verb,
             outcome: done.outcome,
             code,
             conclusion: Conclusion::of(&done.entries),
