@@ -182,6 +182,10 @@ async fn carry_out(
         }
     };
     announce(&plan, journal);
+    if let Some(left) = plan::unfinished(&facts).filter(|left| verb == Verb::Settle && left.goes_back()) {
+        // Whatever made that run go back, production is not what its pipeline wanted.
+        journal.fail(left, vec!["see why in the log of the run that went back".to_owned()]);
+    }
     let built = origin::source(context.host, &context.process);
     let Some(changes) = unless_cancelled(context, changes(context, &facts, &plan, built.clone())).await
     else {

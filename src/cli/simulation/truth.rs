@@ -260,8 +260,8 @@ fn about_the_cause(finished: &Finished) -> Vec<String> {
     if !is_good && told != first {
         problems.push(format!("the first cause was {first:?}, and {told:?} is told"));
     }
-    // Going back is what was asked for, or what was left to be finished.
-    let went_back = finished.outcome == Outcome::RolledBack && first.is_none();
+    // Going back is what was asked for.
+    let went_back = finished.outcome == Outcome::RolledBack && finished.verb == Verb::Rollback;
     if !is_good && !went_back && told.is_none() {
         problems.push("no cause is given".to_owned());
     }
