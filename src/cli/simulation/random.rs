@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::door::{Boundary, End, Target, Trouble};
+use super::door::{Boundary, End, Point, Target, Trouble};
 use super::fault;
 use super::matrix::{AFTERWARDS, Wrong, on_all_processors};
 use super::{
@@ -186,7 +186,7 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
         client.door.plan(target.clone(), trouble.clone());
     }
     if let Some((number, boundary, end)) = schedule.end {
-        client.door.plan_end(number, boundary, end, &client.cancel);
+        client.door.plan_end(Point::Number(number), boundary, end, &client.cancel);
     }
     let rival = simulation.client(2);
     let mut problems = Vec::new();
@@ -255,7 +255,11 @@ fn look_at(
     shown: &mut String,
 ) {
     match ran {
-        Ran::Died => shown.push_str(&format!("\n---- {who}, killed\n{}", client.shown.text())),
+        Ran::Died => {
+            let text = client.shown.text();
+            problems.extend(truth::secrets(&text));
+            shown.push_str(&format!("\n---- {who}, killed\n{text}"));
+        }
         Ran::Failed(error) => problems.push(format!("{who} failed: {error}")),
         Ran::Finished(finished) => {
             shown.push_str(&format!("\n---- {who}\n{}", finished.shown));

@@ -97,8 +97,6 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
         }
     };
     claim(finished.took <= LONGEST, format!("it took {:?}", finished.took));
-    claim(!finished.shown.contains(SECRET), "the secret is in the output".to_owned());
-    claim(!finished.shown.contains("eyJ"), "a token is in the output".to_owned());
     claim(finished.code != 1, format!("bug: {:?}", finished.conclusion.cause));
     let said = finished.conclusion.production.clone().unwrap_or_default();
     let end = finished.began + finished.took;
@@ -107,9 +105,17 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
         served.contains(&said) || may_be_unread(finished, &said) || by_content_alone(finished),
         format!("it says that production serves {said}, and since its last reading it served {served:?}"),
     );
+    problems.extend(secrets(&finished.shown));
     problems.extend(about_swaps(simulation, client, finished));
     problems.extend(about_the_cause(finished));
     problems
+}
+
+/// The secrets that a run has shown, whether or not it came to its end.
+pub(super) fn secrets(shown: &str) -> Vec<String> {
+    let secrets = [("the secret", SECRET), ("a token", "eyJ")];
+    let shown = secrets.into_iter().filter(|(_, secret)| shown.contains(secret));
+    shown.map(|(name, _)| format!("{name} is in the output")).collect()
 }
 
 /// When the run last read production, or what it took over from before.
@@ -212,10 +218,12 @@ pub(super) fn leftovers(simulation: &Simulation) -> Vec<String> {
 
 /// How many swaps the world has carried out to the switch.
 pub(super) fn switches(simulation: &Simulation) -> usize {
-    let switched = |world: &World| {
-        world.milestones().iter().filter(|(milestone, _)| *milestone == Milestone::SwapSwitched).count()
-    };
-    simulation.inside.cloud().shared.read(switched)
+    simulation.inside.cloud().shared.read(switches_of)
+}
+
+/// The same, of a world.
+pub(super) fn switches_of(world: &World) -> usize {
+    world.milestones().iter().filter(|(milestone, _)| *milestone == Milestone::SwapSwitched).count()
 }
 
 /// What a slot serves, by its record and by asking each of its instances.
