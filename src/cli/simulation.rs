@@ -34,7 +34,6 @@ mod left;
 mod matrix;
 mod packages;
 mod random;
-mod rival;
 mod truth;
 
 use chance::Chance;
