@@ -34,6 +34,7 @@ mod left;
 mod matrix;
 mod packages;
 mod random;
+mod rival;
 mod truth;
 
 use chance::Chance;
