@@ -16,6 +16,7 @@ mod context;
 mod emulator;
 mod for_checks;
 mod given;
+mod hook;
 mod look;
 mod record;
 mod rehearse;
@@ -76,7 +77,7 @@ async fn dispatch(matches: &clap::ArgMatches) -> Result<u8, Error> {
                 Err(error) => return Context::bare(matches, cancelled).finish(Err(error), verb),
             };
             match verb {
-                "run" if matches.get_flag("settle") => post_hook(context).await,
+                "run" if matches.get_flag("settle") => hook::post_hook(context).await,
                 "run" => step(context, cancelled).await,
                 verb => context.finish(perform(verb, &context).await, verb),
             }
@@ -94,19 +95,6 @@ async fn step(context: Context, cancelled: watch::Receiver<bool>) -> Result<u8, 
         Err(error) => ("run", Err(error)),
     };
     context.finish(result, verb)
-}
-
-/// After a step that did not come to its own end: settles what that run left.
-async fn post_hook(mut context: Context) -> Result<u8, Error> {
-    match commanded(&context) {
-        // What only reads leaves nothing behind, and a rehearsal neither.
-        Ok("check" | "plan" | "status") | Err(_) => return Ok(0),
-        // A publish profile swaps nothing, and cannot read what others swapped.
-        Ok(_) if context.raw.get("publish-profile").is_some() => return Ok(0),
-        Ok(_) => context.only_of = context.host.run(&context.process),
-    }
-    let result = perform("settle", &context).await;
-    context.finish(result, "settle")
 }
 
 /// The verb that a pipeline step's input names.

@@ -43,7 +43,7 @@ async fn journaled(context: &Context, inputs: &ProfileInputs) -> Result<Done, Er
     });
     let prepared = run::prepare_package(context, inputs.package.as_deref(), inputs.package_type.as_deref());
     let Some(artifact) = run::unless_cancelled(context, prepared).await else {
-        let outcome = run::cancelled(&mut journal);
+        let outcome = run::cancelled(Verb::Deploy, &mut journal);
         return Ok(Done::new(outcome, journal));
     };
     let Some(artifact) = artifact? else {

@@ -112,7 +112,7 @@ pub(super) async fn journaled(context: &Context, verb: Verb, inputs: &Inputs) ->
     let artifact = match unless_cancelled(context, prepare(context, inputs)).await {
         Some(artifact) => artifact?,
         None => {
-            let outcome = cancelled(&mut journal);
+            let outcome = cancelled(verb, &mut journal);
             return Ok(Done { outcome, entries: journal.into_entries(), bug: false });
         }
     };
@@ -142,8 +142,16 @@ pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Out
     }
 }
 
-pub(super) fn cancelled(journal: &mut Journal<'_>) -> Outcome {
-    journal.fail("cancelled before anything was touched", Vec::new());
+pub(super) fn cancelled(verb: Verb, journal: &mut Journal<'_>) -> Outcome {
+    let cause = "cancelled before anything was touched";
+    match verb {
+        // It has left nothing itself, but what it came for is there still.
+        Verb::Settle => journal.fail(
+            format!("{cause}: what an earlier run left is left still, and a swap may still be under way"),
+            vec!["finish it with: slotway settle".to_owned()],
+        ),
+        _ => journal.fail(cause, Vec::new()),
+    }
     refused(journal)
 }
 
@@ -157,7 +165,7 @@ async fn carry_out(
     let order = Order { only_of: context.only_of.clone(), ..order(verb, inputs) };
     let Some(looked) = unless_cancelled(context, look_and_wait(context, inputs, &order, journal)).await
     else {
-        return Ok(cancelled(journal));
+        return Ok(cancelled(verb, journal));
     };
     let (azure, path, facts) = looked?;
     if let Some(artifact) = artifact {
@@ -167,7 +175,8 @@ async fn carry_out(
         Decision::Go(plan) => plan,
         Decision::Nothing(reason) => {
             journal.warn(reason);
-            forget_what_never_came(&azure, &order, &facts, journal).await;
+            // Unforgotten it is waited for once more, and nothing else.
+            unless_cancelled(context, forget_what_never_came(&azure, &order, &facts, journal)).await;
             journal.add(Event::Moved {
                 because: Step::NothingToDo,
                 phase: machine::next(Phase::Planned, Step::NothingToDo)?,
@@ -189,7 +198,7 @@ async fn carry_out(
     let built = origin::source(context.host, &context.process);
     let Some(changes) = unless_cancelled(context, changes(context, &facts, &plan, built.clone())).await
     else {
-        return Ok(cancelled(journal));
+        return Ok(cancelled(verb, journal));
     };
     if let Some(changes) = changes {
         journal.add(Event::Compared(Box::new(changes)));

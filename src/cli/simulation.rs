@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::{rehearse, run};
+use super::{hook, rehearse, run};
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::{Durations, Scenario};
 use crate::error::exit_code;
+use crate::host::Host;
 use crate::http::Network;
 use crate::inputs::{Needs, Raw, Source};
 use crate::plan::Verb;
@@ -29,9 +30,12 @@ mod chance;
 mod death;
 mod door;
 mod fault;
+mod hooked;
+mod left;
 mod matrix;
 mod packages;
 mod random;
+mod rival;
 mod truth;
 
 use chance::Chance;
@@ -66,6 +70,12 @@ struct Client {
     shown: Shown,
     /// Whether its releases watch production.
     watches: bool,
+    /// The pipeline run that it is part of, if it is.
+    part_of: Option<&'static str>,
+    /// Whether what it runs is the post hook of that.
+    is_hook: bool,
+    /// Its `slotway.yml`.
+    config: String,
 }
 
 /// What a verb is asked for.
@@ -176,18 +186,28 @@ impl Simulation {
     /// Somebody who runs verbs; the salt tells their chance from others'.
     fn client(&self, salt: u64) -> Client {
         let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
-        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true }
+        Client {
+            door,
+            cancel: watch::Sender::new(false),
+            shown: Shown::default(),
+            watches: true,
+            part_of: None,
+            is_hook: false,
+            config: CONFIG.to_owned(),
+        }
     }
 
     /// Runs a verb to its end, or to the death that the client's door has in store.
     async fn run(&self, client: &Client, order: &Order) -> Ran {
         let death = client.door.death();
         let running = Box::pin(self.perform(client, order));
-        tokio::select! {
+        let ran = tokio::select! {
             biased;
             ran = running => ran,
             () = death.cancelled() => Ran::Died,
-        }
+        };
+        // The poll in which the kill came goes on to its next wait, which may be the run's end.
+        if death.is_cancelled() { Ran::Died } else { ran }
     }
 
     async fn perform(&self, client: &Client, order: &Order) -> Ran {
@@ -195,12 +215,19 @@ impl Simulation {
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
         let rate = if client.watches { "rate: 1" } else { "rate: 0" };
-        let config = CONFIG.replace("rate: 1", rate);
+        let config = client.config.replace("rate: 1", rate);
         let made = Context::simulated(self.raw(order), &config, network, out, client.cancel.subscribe());
-        let context = match made {
+        let mut context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),
         };
+        if let Some(run) = client.part_of {
+            context.host = Host::GitHub;
+            context.process = [("GITHUB_RUN_ID".to_owned(), run.to_owned())].into();
+        }
+        if client.is_hook {
+            hook::settle_only_its_own(&mut context);
+        }
         let inputs = match context.inputs(Needs::Change(order.verb)) {
             Ok(inputs) => inputs,
             Err(error) => return Ran::Failed(error.into()),

@@ -13,11 +13,16 @@ use crate::facts::Build;
 
 /// How long the last read of a cancelled run may take.
 const LAST_READ: Duration = Duration::from_millis(1500);
+/// How long a mark that is being written when the run is asked to stop may take.
+const LAST_MARK: Duration = Duration::from_millis(500);
 /// How long Azure is read before an outcome is said, until it says what production serves.
 const CONFIRMING: Duration = Duration::from_secs(30);
 
 /// Said of an outcome that rests on the content id alone.
 pub const BY_CONTENT_ALONE: &str = "production's deployment record could not be read: which build it serves is told by Azure's content id alone, which does not show whether somebody has deployed to it since";
+
+/// Said of an outcome that the next run does not find in the release's record.
+const STOPPED_BEFORE_THE_RECORD: &str = "asked to stop before the release's record was closed: close it with slotway settle, which proves production once more";
 
 /// The last read before an outcome is said: somebody else may have acted meanwhile.
 pub(super) async fn confirm(
@@ -78,9 +83,25 @@ pub(super) async fn mark_end(
 ) {
     let serving = state.last.as_ref().map(|seen| seen.serving);
     // Borrowed no longer than it takes to look: a signal that comes meanwhile would wait for it.
-    let cancelled = *release.cancelled.borrow();
+    let mut cancelled = *release.cancelled.borrow();
     if let (Some(serving), false) = (serving, cancelled) {
-        marks::ended(release, &mut state.note, outcome, serving, journal).await;
+        let mut signal = release.cancelled.clone();
+        let stopped = async {
+            match signal.wait_for(|stop| *stop).await {
+                Ok(_) => {}
+                // Nobody is left who could ask for it.
+                Err(_) => std::future::pending().await,
+            }
+            tokio::time::sleep(LAST_MARK).await;
+        };
+        cancelled = tokio::select! {
+            biased;
+            () = marks::ended(release, &mut state.note, outcome, serving, journal) => false,
+            () = stopped => true,
+        };
+    }
+    if cancelled && state.note.is_some() && matches!(outcome, Outcome::Released | Outcome::RolledBack) {
+        journal.warn(STOPPED_BEFORE_THE_RECORD);
     }
 }
 

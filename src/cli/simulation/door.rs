@@ -120,6 +120,30 @@ pub(super) enum End {
     Signal,
 }
 
+/// Which request an end is planned for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Point {
+    /// The one of this number.
+    Number(usize),
+    /// The one that so many of its kind came before in its stage: parallel requests may come in
+    /// another order from run to run.
+    Nth {
+        /// As in [`Seen`].
+        stage: Stage,
+        /// As in [`Seen`].
+        kind: String,
+        /// How many come before it.
+        nth: usize,
+    },
+    /// The same, in whatever stage.
+    Kind {
+        /// As in [`Seen`].
+        kind: String,
+        /// How many come before it.
+        nth: usize,
+    },
+}
+
 struct State {
     chance: Chance,
     log: Vec<Seen>,
@@ -127,7 +151,9 @@ struct State {
     troubles: Vec<(Target, Trouble)>,
     /// Whether a swap has been sent that may be under way or done.
     swap_out: bool,
-    end: Option<(usize, Boundary, End)>,
+    end: Option<(Point, Boundary, End)>,
+    /// The request at which the planned end came.
+    ended_at: Option<usize>,
     signalled: Option<Instant>,
 }
 
@@ -148,6 +174,7 @@ impl Door {
             troubles: Vec::new(),
             swap_out: false,
             end: None,
+            ended_at: None,
             signalled: None,
         };
         let (state, cancel) = (Mutex::new(state), Mutex::default());
@@ -171,9 +198,9 @@ impl Door {
         self.lock().troubles.push((target, trouble));
     }
 
-    /// Plans an end at a boundary of the request of this number.
-    pub(super) fn plan_end(&self, number: usize, boundary: Boundary, end: End, cancel: &watch::Sender<bool>) {
-        self.lock().end = Some((number, boundary, end));
+    /// Plans an end at a boundary of a request.
+    pub(super) fn plan_end(&self, point: Point, boundary: Boundary, end: End, cancel: &watch::Sender<bool>) {
+        self.lock().end = Some((point, boundary, end));
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel.clone());
     }
 
@@ -185,6 +212,11 @@ impl Door {
     /// When the signal came.
     pub(super) fn signalled(&self) -> Option<Instant> {
         self.lock().signalled
+    }
+
+    /// The request at which the planned end came, if it came.
+    pub(super) fn ended_at(&self) -> Option<usize> {
+        self.lock().ended_at
     }
 
     /// Every request so far.
@@ -301,14 +333,36 @@ impl Door {
         }
     }
 
+    /// The end that is planned here; it comes once.
     fn due(&self, number: usize, boundary: Boundary) -> Option<End> {
-        self.lock().end.filter(|(at, which, _)| (*at, *which) == (number, boundary)).map(|(_, _, end)| end)
+        let mut state = self.lock();
+        let (point, which, end) = state.end.as_ref()?;
+        let is_due = *which == boundary && point.is(number, &state.log) && state.ended_at.is_none();
+        let end = is_due.then_some(*end)?;
+        state.ended_at = Some(number);
+        Some(end)
     }
 
     fn signal(&self) {
         self.lock().signalled = Some(Instant::now());
         if let Some(cancel) = self.cancel.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             cancel.send_replace(true);
+        }
+    }
+}
+
+impl Point {
+    fn is(&self, number: usize, log: &[Seen]) -> bool {
+        match self {
+            Self::Number(at) => *at == number,
+            Self::Nth { stage, kind, nth } => {
+                let alike = |seen: &&Seen| seen.stage == *stage && seen.kind == *kind;
+                alike(&&log[number]) && log[..number].iter().filter(alike).count() == *nth
+            }
+            Self::Kind { kind, nth } => {
+                let alike = |seen: &&Seen| seen.kind == *kind;
+                alike(&&log[number]) && log[..number].iter().filter(alike).count() == *nth
+            }
         }
     }
 }

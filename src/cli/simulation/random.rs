@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::door::{Boundary, End, Target, Trouble};
+use super::door::{Boundary, End, Point, Target, Trouble};
 use super::fault;
 use super::matrix::{AFTERWARDS, Wrong, on_all_processors};
 use super::{
@@ -194,7 +194,7 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
         client.door.plan(target.clone(), trouble.clone());
     }
     if let Some((number, boundary, end)) = schedule.end {
-        client.door.plan_end(number, boundary, end, &client.cancel);
+        client.door.plan_end(Point::Number(number), boundary, end, &client.cancel);
     }
     let rival = simulation.client(2);
     let mut report = Report::default();
@@ -231,7 +231,7 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
     }
     at_last(schedule, &simulation, &mut report).await;
     for (client, allowed) in [&client, &rival].into_iter().zip(allowed) {
-        let switches = truth::switches_of(&simulation, client);
+        let switches = truth::switches_by(&simulation, client);
         if switches > allowed {
             report.problems.push(format!("{switches} swaps of one client were carried out, not {allowed}"));
         }
@@ -278,7 +278,7 @@ fn look_at(
             let text = client.shown.text();
             report.unread |= text.contains(truth::UNREAD);
             report.shown.push_str(&format!("\n---- {who}, killed\n{text}"));
-            report.problems.extend(truth::about_secrets(&text));
+            report.problems.extend(truth::secrets(&text));
         }
         Ran::Failed(error) => report.problems.push(format!("{who} failed: {error}")),
         Ran::Finished(finished) => {

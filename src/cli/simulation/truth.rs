@@ -99,7 +99,7 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
     };
     claim(finished.took <= LONGEST, format!("it took {:?}", finished.took));
     claim(finished.code != 1, format!("bug: {:?}", finished.conclusion.cause));
-    problems.extend(about_secrets(&finished.shown));
+    problems.extend(secrets(&finished.shown));
     problems.extend(about_production(simulation, client, finished));
     problems.extend(about_the_outcome(finished));
     problems.extend(about_swaps(simulation, client, finished));
@@ -107,11 +107,13 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
     problems
 }
 
-/// What no output may show, of whatever end.
-pub(super) fn about_secrets(shown: &str) -> Vec<String> {
-    let secrets = [(SECRET, "the secret"), ("eyJ", "a token")];
-    let found = secrets.iter().filter(|(secret, _)| shown.contains(secret));
-    found.map(|(_, what)| format!("{what} is in the output")).collect()
+/// The secrets that a run has shown, whether or not it came to its end.
+pub(super) fn secrets(shown: &str) -> Vec<String> {
+    let secrets = [("the secret", SECRET), ("a token", "eyJ")];
+    // What a host is told to mask it does not show.
+    let lines = || shown.lines().filter(|line| !line.starts_with("::add-mask::"));
+    let shown = secrets.into_iter().filter(|(_, secret)| lines().any(|line| line.contains(secret)));
+    shown.map(|(name, _)| format!("{name} is in the output")).collect()
 }
 
 /// What it says of production is so now. It may have been so at the last reading only, if
@@ -190,7 +192,7 @@ fn own_switches(simulation: &Simulation, ids: &[String]) -> Vec<Instant> {
 }
 
 /// How many swaps of a client were carried out to the switch, by the world's own books.
-pub(super) fn switches_of(simulation: &Simulation, client: &Client) -> usize {
+pub(super) fn switches_by(simulation: &Simulation, client: &Client) -> usize {
     let ids: Vec<String> = client.door.log().into_iter().filter_map(|seen| seen.swap_id).collect();
     own_switches(simulation, &ids).len()
 }
@@ -288,10 +290,12 @@ pub(super) fn leftovers(simulation: &Simulation) -> Vec<String> {
 
 /// How many swaps the world has carried out to the switch.
 pub(super) fn switches(simulation: &Simulation) -> usize {
-    let switched = |world: &World| {
-        world.milestones().iter().filter(|(milestone, _)| *milestone == Milestone::SwapSwitched).count()
-    };
-    simulation.inside.cloud().shared.read(switched)
+    simulation.inside.cloud().shared.read(switches_of)
+}
+
+/// The same, of a world.
+pub(super) fn switches_of(world: &World) -> usize {
+    world.milestones().iter().filter(|(milestone, _)| *milestone == Milestone::SwapSwitched).count()
 }
 
 /// What a slot serves, by its record and by asking each of its instances.
