@@ -293,6 +293,14 @@ proptest! {
     }
 
     #[test]
+    fn a_panic_in_any_words_gives_no_order(foreign in hostile()) {
+        // As `cli` writes them to standard error.
+        let shown = text::lines(&slotway::error::panic_lines(&foreign, Some(&foreign)).join("\n")).join("\n");
+        prop_assert_eq!(host_rules::order_in(&shown), None);
+        prop_assert!(shown.starts_with("error: bug: ") && host_rules::lines(&shown).count() == 3, "{}", shown);
+    }
+
+    #[test]
     fn an_order_of_ours_carries_any_text_and_is_one_line(value in hostile()) {
         let order = azure_pipelines::command("task.setvariable", &[("variable", "a"), ("isOutput", &value)], &value);
         prop_assert_eq!(host_rules::lines(order.as_str()).count(), 1);
