@@ -1,7 +1,7 @@
 //! One HTTP client, and the rule by which a request may be sent again.
 //!
-//! Owns the connection pool, the repeat rule, the reading of `Retry-After` and the
-//! three shapes of failure. Must not know Azure's resources, nor print: it logs
+//! Owns the connection pool, the repeat rule, the reading of `Retry-After`, the three shapes
+//! of failure, and that no answer repeats a secret of its request. Must not know Azure's resources, nor print: it logs
 //! methods, paths, statuses and request ids, never bodies, queries or tokens.
 
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
+mod echo;
 mod failure;
 mod network;
 mod proxy;
@@ -30,6 +31,7 @@ pub use wire::{Wire, WireError};
 
 /// Answers longer than this are cut: no document that Slotway reads comes near it.
 const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
+const CUT: &str = "the answer's body was cut off or endless";
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
@@ -116,8 +118,9 @@ impl Request {
     }
 }
 
-/// An answer whose status line and headers arrived.
-#[derive(Debug, Clone)]
+/// An answer whose status line and headers arrived. Prints its status and sizes only: bodies
+/// hold settings and tokens, headers cookies.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -127,6 +130,17 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether the body ended as announced.
     pub complete: bool,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -151,6 +165,7 @@ impl Answer {
 pub struct Http {
     wire: Wire,
     network: Arc<Network>,
+    known: echo::Known,
 }
 
 impl Http {
@@ -165,7 +180,7 @@ impl Http {
         #[cfg(test)]
         if let Some(simulated) = &network.simulated {
             let wire = Wire::Simulated(simulated.clone());
-            return Ok(Self { wire, network: Arc::new(network.clone()) });
+            return Ok(Self::over(wire, Arc::new(network.clone())));
         }
         let mut builder = network::builder(network)?;
         if network.local {
@@ -175,7 +190,7 @@ impl Http {
             builder = builder.proxy(reqwest::Proxy::custom(move |url| proxies.choose(url)));
         }
         let wire = Wire::Network(network::built(builder)?);
-        Ok(Self { wire, network: Arc::new(network.clone()) })
+        Ok(Self::over(wire, Arc::new(network.clone())))
     }
 
     /// A client of the same kind that uses no proxy whatever is set: the metadata
@@ -186,7 +201,11 @@ impl Http {
     /// [`NetworkError`] when the TLS library refuses.
     pub fn without_proxy(&self) -> Result<Self, NetworkError> {
         let wire = Wire::Network(network::built(network::builder(&self.network)?.no_proxy())?);
-        Ok(Self { wire, network: Arc::clone(&self.network) })
+        Ok(Self::over(wire, Arc::clone(&self.network)))
+    }
+
+    fn over(wire: Wire, network: Arc<Network>) -> Self {
+        Self { wire, network, known: echo::Known::default() }
     }
 
     /// The wire below, for the rooms that probe apps rather than call Azure.
@@ -272,8 +291,11 @@ impl Http {
                 return Err(Failure { error, hopeless });
             }
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, mut headers) = (response.status().as_u16(), response.headers().clone());
         let (body, complete) = read_body(response).await;
+        let secrets = self.known.secrets(&request.headers, &request.body);
+        echo::clean_headers(&mut headers, &secrets);
+        let body = echo::clean_body(body, complete, &secrets);
         tracing::debug!(
             method = %request.method,
             host = request.url.host_str().unwrap_or_default(),
@@ -336,6 +358,26 @@ fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwe
     reqwest::Body::wrap_stream(stream)
 }
 
+/// Reads an answer that came by the bare [`Wire`], and takes the secrets of these request
+/// headers out of it.
+///
+/// # Errors
+///
+/// [`SendError::Unclear`] when the body did not come to its end, or is endless.
+pub async fn read_cleaned(
+    response: reqwest::Response,
+    asked_with: &HeaderMap,
+) -> Result<(u16, HeaderMap, Bytes), SendError> {
+    let (status, mut headers) = (response.status().as_u16(), response.headers().clone());
+    let (body, complete) = read_body(response).await;
+    if !complete {
+        return Err(SendError::Unclear(Unclear::Broken { reason: CUT.to_owned() }));
+    }
+    let secrets = echo::secrets(asked_with, &Body::Empty);
+    echo::clean_headers(&mut headers, &secrets);
+    Ok((status, headers, echo::clean_body(body, complete, &secrets)))
+}
+
 async fn read_body(response: reqwest::Response) -> (Bytes, bool) {
     let mut body = Vec::new();
     let mut stream = response.bytes_stream();
@@ -354,7 +396,7 @@ fn cut_is_unclear(answer: Answer, repeat: Repeat) -> Result<Answer, SendError> {
     if answer.complete || repeat == Repeat::OnlyIfNotSent || !answer.is_success() {
         return Ok(answer);
     }
-    Err(SendError::Unclear(Unclear::Broken { reason: "the answer's body was cut off or endless".to_owned() }))
+    Err(SendError::Unclear(Unclear::Broken { reason: CUT.to_owned() }))
 }
 
 fn is_transient(status: u16) -> bool {

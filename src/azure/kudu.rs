@@ -77,7 +77,10 @@ impl Scm {
         let base = Url::parse(&format!("https://{host}/"))
             .map_err(|error| AzureError::shape("find the slot's SCM site", error))?;
         let affinity = instance.and_then(|name| {
-            HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()
+            let mut cookie =
+                HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()?;
+            cookie.set_sensitive(true);
+            Some(cookie)
         });
         Ok(Self { http, access: Access::Token(credential), base, affinity })
     }

@@ -10,6 +10,7 @@ mod faults;
 mod full_disk;
 mod harness;
 mod host_rules;
+mod launcher;
 mod load;
 mod memory;
 mod metadata;

@@ -4,6 +4,7 @@
 
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use slotway::http::{Answer, Refusal, retry_after};
 use slotway::inputs::{self, Environment, Needs, Raw, Source};
@@ -11,6 +12,11 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::orders;
+
+mod documents;
+
+/// No input of a few kilobytes keeps a reader busy for longer, on however slow a machine.
+const LONGEST: Duration = Duration::from_secs(10);
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
@@ -71,8 +77,11 @@ fn feed(what: &str, share: u64, seeds: &[Vec<u8>], words: &[&str], read: impl Fn
         let mut random = Random(round);
         let seed = &seeds[random.below(seeds.len())];
         let bytes = mutated(&mut random, seed, words);
+        let begun = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| read(&bytes)));
         let again = format!("SLOTWAY_FUZZ_SEED={round} SLOTWAY_FUZZ={share}");
+        let took = begun.elapsed();
+        assert!(took < LONGEST, "{what} took {took:?}: {again}: {:?}", String::from_utf8_lossy(&bytes));
         assert!(result.is_ok(), "{what}: {again}: {:?}", String::from_utf8_lossy(&bytes));
     }
 }
@@ -210,7 +219,11 @@ fn a_damaged_configuration_is_read_or_refused() {
     let scenario = texts(&[
         "slots: {staging: {settings: {A: b}}}\nfaults:\n- {on: {service: scm, path: x$}, do: {status: {code: 503}}}\n",
         "durations: {swap-switch: 1s}\nactors: [{after: swap-finished, do: swap, source: staging}]\n",
+        "actors:\n- {after: deployed, skip: 1, delay: 2s, do: deploy, slot: staging, package: ../v2}\n- {after: swap-accepted, do: settings, slot: production, set: {A: b}}\n- {after: swap-switched, do: scale, workers: 3}\n- {after: deployed, do: stop, slot: staging}\n",
     ]);
+    let words =
+        [&words[..], &["do: ", "after: ", "workers: ", "-1", "99999999999999999999", "skip: ", "1e9h"]]
+            .concat();
     feed("scenario", 4, &scenario, &words, |bytes| {
         let _ = slotway::emulator::scenario::Scenario::from_yaml(&String::from_utf8_lossy(bytes));
     });
