@@ -7,6 +7,7 @@
 mod archive;
 mod detect;
 mod digest;
+mod entry_name;
 mod error;
 mod pack;
 mod survey;
