@@ -213,10 +213,7 @@ fn prepare_blocking(
 ) -> Result<Artifact, ArtifactError> {
     let metadata = match std::fs::metadata(package) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ArtifactError::Missing { path: package.to_owned() });
-        }
-        Err(source) => return Err(ArtifactError::Unreadable { path: package.to_owned(), source }),
+        Err(source) => return Err(not_there(package, source)),
     };
     if metadata.is_dir() {
         return prepare_folder(package, override_type, reporter);
@@ -225,6 +222,17 @@ fn prepare_blocking(
         return Err(ArtifactError::NotAFile { path: package.to_owned(), kind });
     }
     prepare_file(package, override_type, reporter)
+}
+
+fn not_there(package: &Path, source: std::io::Error) -> ArtifactError {
+    // Its query may be a signature, which no message repeats.
+    if let Some(address) = error::address(&package.to_string_lossy()) {
+        return ArtifactError::Address { address };
+    }
+    match source.kind() {
+        std::io::ErrorKind::NotFound => ArtifactError::Missing { path: package.to_owned() },
+        _ => ArtifactError::Unreadable { path: package.to_owned(), source },
+    }
 }
 
 fn prepare_folder(
