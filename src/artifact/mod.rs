@@ -17,7 +17,6 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
@@ -45,7 +44,6 @@ pub struct Artifact {
     /// What is odd about it and no reason to refuse it.
     pub warnings: Vec<String>,
     path: PathBuf,
-    modified: Option<SystemTime>,
     /// Deletes the packed file when it is dropped.
     _temporary: Option<Scratch>,
 }
@@ -87,21 +85,6 @@ impl Artifact {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Opens it for sending.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be opened, or it is no longer the file that was digested.
-    pub async fn open(&self) -> Result<tokio::fs::File, ArtifactError> {
-        let unreadable = |source| ArtifactError::Unreadable { path: self.path.clone(), source };
-        let file = tokio::fs::File::open(&self.path).await.map_err(unreadable)?;
-        let metadata = file.metadata().await.map_err(unreadable)?;
-        if metadata.len() != self.size_bytes || metadata.modified().ok() != self.modified {
-            return Err(ArtifactError::Changed { path: self.path.clone() });
-        }
-        Ok(file)
     }
 }
 
@@ -258,7 +241,6 @@ fn prepare_folder(
         origin: Origin::Packed { folder: folder.to_owned() },
         warnings: Vec::new(),
         path,
-        modified: digested.modified,
         _temporary: Some(reporter.shelf.take()?),
     })
 }
@@ -293,7 +275,6 @@ fn prepare_file(
         origin: Origin::File,
         warnings,
         path: path.to_owned(),
-        modified: digested.modified,
         _temporary: None,
     })
 }
