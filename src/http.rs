@@ -4,7 +4,6 @@
 //! of failure, and that no answer repeats a secret of its request. Must not know Azure's resources, nor print: it logs
 //! methods, paths, statuses and request ids, never bodies, queries or tokens.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +13,11 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
+use self::file_body::BrokenOff;
+
 mod echo;
 mod failure;
+mod file_body;
 mod network;
 mod proxy;
 mod retry_after;
@@ -24,6 +26,8 @@ pub mod simulated;
 mod wire;
 
 pub use failure::{Refusal, SendError, Unclear};
+pub(crate) use file_body::CHANGED;
+pub use file_body::FileBody;
 pub use network::{Network, NetworkError};
 pub use proxy::Proxies;
 pub use retry_after::retry_after;
@@ -54,14 +58,7 @@ pub enum Body {
     /// Bytes whose type the headers tell.
     Bytes(Bytes),
     /// A file, streamed; opened anew for every sending.
-    File {
-        /// Where it lies.
-        path: PathBuf,
-        /// Its length, which becomes `Content-Length`.
-        size_bytes: u64,
-        /// Called with the number of bytes handed to the connection so far.
-        sent: Arc<dyn Fn(u64) + Send + Sync>,
-    },
+    File(FileBody),
 }
 
 /// One request, complete.
@@ -272,9 +269,18 @@ impl Http {
         Err(SendError::Refused(refusal))
     }
 
-    async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, Failure> {
+    async fn send_once(
+        &self,
+        request: &Request,
+        (built, broken_off): (reqwest::Request, BrokenOff),
+    ) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let response = match self.wire.execute(built).await {
+        let result = self.wire.execute(built).await;
+        if let Some(reason) = broken_off.reason() {
+            // Whatever the server says to a request without its end.
+            return Err(Failure { error: SendError::NotSent { reason }, hopeless: true });
+        }
+        let response = match result {
             Ok(response) => response,
             Err(error) => {
                 let (not_sent, hopeless) = (error.is_not_sent(), error.is_hopeless());
@@ -309,7 +315,7 @@ impl Http {
         Ok(Answer { status, headers, body, complete })
     }
 
-    async fn build(&self, request: &Request) -> Result<reqwest::Request, SendError> {
+    async fn build(&self, request: &Request) -> Result<(reqwest::Request, BrokenOff), SendError> {
         let mut built = reqwest::Request::new(request.method.clone(), request.url.clone());
         *built.headers_mut() = request.headers.clone();
         *built.timeout_mut() = Some(request.timeout);
@@ -323,15 +329,14 @@ impl Http {
                 *built.body_mut() = Some(text.clone().into());
             }
             Body::Bytes(bytes) => *built.body_mut() = Some(bytes.clone().into()),
-            Body::File { path, size_bytes, sent } => {
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|error| SendError::NotSent { reason: format!("{}: {error}", path.display()) })?;
-                built.headers_mut().append(CONTENT_LENGTH, (*size_bytes).into());
-                *built.body_mut() = Some(counted(file, Arc::clone(sent)));
+            Body::File(file) => {
+                let (body, broken_off) = file_body::open(file).await?;
+                built.headers_mut().append(CONTENT_LENGTH, file.size_bytes.into());
+                *built.body_mut() = Some(body);
+                return Ok((built, broken_off));
             }
         }
-        Ok(built)
+        Ok((built, BrokenOff::default()))
     }
 
     /// Spreads pauses by a fifth either way, so that two runs do not march in step.
@@ -345,17 +350,6 @@ struct Failure {
     error: SendError,
     /// Another sending would meet the same end.
     hopeless: bool,
-}
-
-fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwest::Body {
-    let mut total = 0_u64;
-    let stream = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024).inspect(move |chunk| {
-        if let Ok(bytes) = chunk {
-            total += bytes.len() as u64;
-            sent(total);
-        }
-    });
-    reqwest::Body::wrap_stream(stream)
 }
 
 /// Reads an answer that came by the bare [`Wire`], and takes the secrets of these request

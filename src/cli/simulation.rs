@@ -223,7 +223,7 @@ impl Simulation {
         };
         if let Some(run) = client.part_of {
             context.host = Host::GitHub;
-            context.process = [("GITHUB_RUN_ID".to_owned(), run.to_owned())].into();
+            context.process = [("GITHUB_RUN_ID".to_owned(), run.to_owned())].into_iter().collect();
         }
         if client.is_hook {
             hook::settle_only_its_own(&mut context);

@@ -1,6 +1,7 @@
 //! Drives the real binary against the emulator, outcome by outcome.
 
 mod bad_input;
+mod changed;
 mod clients;
 mod configuration;
 mod containers;
