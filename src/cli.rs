@@ -26,11 +26,12 @@ mod simulation;
 
 use context::{Context, Output};
 
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::plan::Verb;
 
 /// Runs the program with the process's arguments, environment and streams.
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(end_as_a_bug));
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return explain(&error),
@@ -45,6 +46,20 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     tracing::debug!(peak_memory_kib = peak_memory_kib(), "done");
     conclude(result)
+}
+
+/// The end of a run that panicked, in whatever thread: a bug, told like every other error. The
+/// standard library would print the panic's words as they are, and they quote what was read.
+/// What is published ends at a panic anyway; so it is the same in every build.
+fn end_as_a_bug(panic: &std::panic::PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let words = payload.downcast_ref::<&str>().copied();
+    let message =
+        words.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string);
+    context::write_error_out(&error::panic_lines(message, place.as_deref()).join("\n"));
+    #[expect(clippy::exit, reason = "an unwinding or aborting process has no exit code of its own")]
+    std::process::exit(error::BUG.into());
 }
 
 /// Help, the version, or what is wrong with the command line. A wrong argument is repeated

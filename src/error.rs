@@ -6,6 +6,12 @@ use crate::http::{NetworkError, chain};
 use crate::inputs::Problem;
 use crate::plan::Verb;
 use crate::release::machine::{IllegalEvent, Outcome};
+use crate::text;
+
+/// More of a panic's words than this are not said.
+const LONGEST_PANIC: usize = 300;
+/// The exit code of a bug.
+pub const BUG: u8 = 1;
 
 /// Why a run ended before or beside its outcome.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +96,22 @@ impl Error {
         match self {
             Self::Inputs(_) | Self::Artifact(_) | Self::Network(_) => 2,
             Self::Azure(_) => 3,
-            Self::Emulator(_) | Self::Write { .. } | Self::Bug(_) | Self::Runtime(_) => 1,
+            Self::Emulator(_) | Self::Write { .. } | Self::Bug(_) | Self::Runtime(_) => BUG,
         }
     }
+}
+
+/// What is said of a panic: that it is a bug, where, in its own words, and what to do. The words
+/// may quote anything that was read, so they are cut short here and made harmless where they are
+/// written.
+pub fn panic_lines(message: &str, place: Option<&str>) -> Vec<String> {
+    let message = text::short(message, LONGEST_PANIC);
+    let place = place.map(|place| format!(" (at {})", text::short(place, LONGEST_PANIC))).unwrap_or_default();
+    vec![
+        format!("error: bug: {message}{place}"),
+        "  → what production serves was not read again: run slotway settle, then slotway status".to_owned(),
+        format!("  → please report this line at {}/issues", env!("CARGO_PKG_REPOSITORY")),
+    ]
 }
 
 /// The exit code of an outcome. A rollback that was asked for is a success.
@@ -103,5 +122,24 @@ pub fn exit_code(outcome: Outcome, verb: Verb) -> u8 {
         Outcome::Refused => 3,
         Outcome::RolledBack => 4,
         Outcome::Stuck => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_as_a_bug_in_short_lines() {
+        let lines = panic_lines(
+            "byte index 3 is not a char boundary; it is inside 'é'\nof `x`",
+            Some("src/a.rs:7:1"),
+        );
+        assert_eq!(
+            lines[0],
+            "error: bug: byte index 3 is not a char boundary; it is inside 'é' of `x` (at src/a.rs:7:1)"
+        );
+        assert!(lines[1].contains("slotway settle") && lines[2].ends_with("/issues"), "{lines:?}");
+        assert!(panic_lines(&"x".repeat(10_000), None)[0].len() < 400);
     }
 }

@@ -18,8 +18,48 @@ pub mod screen;
 
 pub use outputs::OUTPUTS;
 
-/// The environment, read once by the composition root.
-pub type Environment = BTreeMap<String, String>;
+use crate::secret::spellings;
+
+/// The environment, read once by the composition root. Prints the names of the variables only:
+/// any value may be a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Without any variable.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl std::ops::Deref for Environment {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Environment {
+    type Item = (String, String);
+    type IntoIter = std::collections::btree_map::IntoIter<String, String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Who runs this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,28 +211,8 @@ impl Host {
             Self::GitHub => Some(github::command("add-mask", &[], form)),
             Self::AzurePipelines => Some(azure_pipelines::command("task.setsecret", &[], form)),
         };
-        forms(secret).iter().filter_map(mask).collect()
+        spellings(secret).iter().filter_map(mask).collect()
     }
-}
-
-/// A secret as it is, line by line, and as it looks in a URL, in JSON and in base64.
-/// Very short ones are left out: masking them would garble every line.
-fn forms(secret: &str) -> Vec<String> {
-    use base64::Engine;
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-    let mut forms: Vec<String> = secret.lines().map(|line| line.trim().to_owned()).collect();
-    forms.push(utf8_percent_encode(secret.trim(), NON_ALPHANUMERIC).to_string());
-    let json = serde_json::Value::from(secret.trim()).to_string();
-    forms.push(json.trim_matches('"').to_owned());
-    for engine in
-        [&base64::engine::general_purpose::STANDARD, &base64::engine::general_purpose::STANDARD_NO_PAD]
-    {
-        forms.push(engine.encode(secret.trim()));
-    }
-    forms.retain(|form| form.len() >= 4 && !form.contains(['\n', '\r']));
-    forms.sort();
-    forms.dedup();
-    forms
 }
 
 #[cfg(test)]
@@ -208,6 +228,12 @@ mod tests {
         assert_eq!(Host::detect(&environment(&[("GITHUB_ACTIONS", "true")])), Host::GitHub);
         assert_eq!(Host::detect(&environment(&[("TF_BUILD", "True")])), Host::AzurePipelines);
         assert_eq!(Host::detect(&environment(&[("CI", "true")])), Host::Terminal);
+    }
+
+    #[test]
+    fn an_environment_prints_no_value() {
+        let environment = environment(&[("DB_PASSWORD", "hunter2")]);
+        assert_eq!(format!("{environment:?}"), r#"{"DB_PASSWORD"}"#);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! One HTTP client, and the rule by which a request may be sent again.
 //!
-//! Owns the connection pool, the repeat rule, the reading of `Retry-After` and the
-//! three shapes of failure. Must not know Azure's resources, nor print: it logs
+//! Owns the connection pool, the repeat rule, the reading of `Retry-After`, the three shapes
+//! of failure, and that no answer repeats a secret of its request. Must not know Azure's resources, nor print: it logs
 //! methods, paths, statuses and request ids, never bodies, queries or tokens.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,11 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
+use self::file_body::BrokenOff;
+
+mod echo;
 mod failure;
+mod file_body;
 mod network;
 mod proxy;
 mod retry_after;
@@ -23,6 +26,8 @@ pub mod simulated;
 mod wire;
 
 pub use failure::{Refusal, SendError, Unclear};
+pub(crate) use file_body::CHANGED;
+pub use file_body::FileBody;
 pub use network::{Network, NetworkError};
 pub use proxy::Proxies;
 pub use retry_after::retry_after;
@@ -30,6 +35,7 @@ pub use wire::{Wire, WireError};
 
 /// Answers longer than this are cut: no document that Slotway reads comes near it.
 const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
+const CUT: &str = "the answer's body was cut off or endless";
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
@@ -52,14 +58,7 @@ pub enum Body {
     /// Bytes whose type the headers tell.
     Bytes(Bytes),
     /// A file, streamed; opened anew for every sending.
-    File {
-        /// Where it lies.
-        path: PathBuf,
-        /// Its length, which becomes `Content-Length`.
-        size_bytes: u64,
-        /// Called with the number of bytes handed to the connection so far.
-        sent: Arc<dyn Fn(u64) + Send + Sync>,
-    },
+    File(FileBody),
 }
 
 /// One request, complete.
@@ -116,8 +115,9 @@ impl Request {
     }
 }
 
-/// An answer whose status line and headers arrived.
-#[derive(Debug, Clone)]
+/// An answer whose status line and headers arrived. Prints its status and sizes only: bodies
+/// hold settings and tokens, headers cookies.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -127,6 +127,17 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether the body ended as announced.
     pub complete: bool,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -151,6 +162,7 @@ impl Answer {
 pub struct Http {
     wire: Wire,
     network: Arc<Network>,
+    known: echo::Known,
 }
 
 impl Http {
@@ -165,7 +177,7 @@ impl Http {
         #[cfg(test)]
         if let Some(simulated) = &network.simulated {
             let wire = Wire::Simulated(simulated.clone());
-            return Ok(Self { wire, network: Arc::new(network.clone()) });
+            return Ok(Self::over(wire, Arc::new(network.clone())));
         }
         let mut builder = network::builder(network)?;
         if network.local {
@@ -175,7 +187,7 @@ impl Http {
             builder = builder.proxy(reqwest::Proxy::custom(move |url| proxies.choose(url)));
         }
         let wire = Wire::Network(network::built(builder)?);
-        Ok(Self { wire, network: Arc::new(network.clone()) })
+        Ok(Self::over(wire, Arc::new(network.clone())))
     }
 
     /// A client of the same kind that uses no proxy whatever is set: the metadata
@@ -186,7 +198,11 @@ impl Http {
     /// [`NetworkError`] when the TLS library refuses.
     pub fn without_proxy(&self) -> Result<Self, NetworkError> {
         let wire = Wire::Network(network::built(network::builder(&self.network)?.no_proxy())?);
-        Ok(Self { wire, network: Arc::clone(&self.network) })
+        Ok(Self::over(wire, Arc::clone(&self.network)))
+    }
+
+    fn over(wire: Wire, network: Arc<Network>) -> Self {
+        Self { wire, network, known: echo::Known::default() }
     }
 
     /// The wire below, for the rooms that probe apps rather than call Azure.
@@ -253,9 +269,18 @@ impl Http {
         Err(SendError::Refused(refusal))
     }
 
-    async fn send_once(&self, request: &Request, built: reqwest::Request) -> Result<Answer, Failure> {
+    async fn send_once(
+        &self,
+        request: &Request,
+        (built, broken_off): (reqwest::Request, BrokenOff),
+    ) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let response = match self.wire.execute(built).await {
+        let result = self.wire.execute(built).await;
+        if let Some(reason) = broken_off.reason() {
+            // Whatever the server says to a request without its end.
+            return Err(Failure { error: SendError::NotSent { reason }, hopeless: true });
+        }
+        let response = match result {
             Ok(response) => response,
             Err(error) => {
                 let (not_sent, hopeless) = (error.is_not_sent(), error.is_hopeless());
@@ -272,8 +297,11 @@ impl Http {
                 return Err(Failure { error, hopeless });
             }
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, mut headers) = (response.status().as_u16(), response.headers().clone());
         let (body, complete) = read_body(response).await;
+        let secrets = self.known.secrets(&request.headers, &request.body);
+        echo::clean_headers(&mut headers, &secrets);
+        let body = echo::clean_body(body, complete, &secrets);
         tracing::debug!(
             method = %request.method,
             host = request.url.host_str().unwrap_or_default(),
@@ -287,7 +315,7 @@ impl Http {
         Ok(Answer { status, headers, body, complete })
     }
 
-    async fn build(&self, request: &Request) -> Result<reqwest::Request, SendError> {
+    async fn build(&self, request: &Request) -> Result<(reqwest::Request, BrokenOff), SendError> {
         let mut built = reqwest::Request::new(request.method.clone(), request.url.clone());
         *built.headers_mut() = request.headers.clone();
         *built.timeout_mut() = Some(request.timeout);
@@ -301,15 +329,14 @@ impl Http {
                 *built.body_mut() = Some(text.clone().into());
             }
             Body::Bytes(bytes) => *built.body_mut() = Some(bytes.clone().into()),
-            Body::File { path, size_bytes, sent } => {
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|error| SendError::NotSent { reason: format!("{}: {error}", path.display()) })?;
-                built.headers_mut().append(CONTENT_LENGTH, (*size_bytes).into());
-                *built.body_mut() = Some(counted(file, Arc::clone(sent)));
+            Body::File(file) => {
+                let (body, broken_off) = file_body::open(file).await?;
+                built.headers_mut().append(CONTENT_LENGTH, file.size_bytes.into());
+                *built.body_mut() = Some(body);
+                return Ok((built, broken_off));
             }
         }
-        Ok(built)
+        Ok((built, BrokenOff::default()))
     }
 
     /// Spreads pauses by a fifth either way, so that two runs do not march in step.
@@ -325,15 +352,24 @@ struct Failure {
     hopeless: bool,
 }
 
-fn counted(file: tokio::fs::File, sent: Arc<dyn Fn(u64) + Send + Sync>) -> reqwest::Body {
-    let mut total = 0_u64;
-    let stream = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024).inspect(move |chunk| {
-        if let Ok(bytes) = chunk {
-            total += bytes.len() as u64;
-            sent(total);
-        }
-    });
-    reqwest::Body::wrap_stream(stream)
+/// Reads an answer that came by the bare [`Wire`], and takes the secrets of these request
+/// headers out of it.
+///
+/// # Errors
+///
+/// [`SendError::Unclear`] when the body did not come to its end, or is endless.
+pub async fn read_cleaned(
+    response: reqwest::Response,
+    asked_with: &HeaderMap,
+) -> Result<(u16, HeaderMap, Bytes), SendError> {
+    let (status, mut headers) = (response.status().as_u16(), response.headers().clone());
+    let (body, complete) = read_body(response).await;
+    if !complete {
+        return Err(SendError::Unclear(Unclear::Broken { reason: CUT.to_owned() }));
+    }
+    let secrets = echo::secrets(asked_with, &Body::Empty);
+    echo::clean_headers(&mut headers, &secrets);
+    Ok((status, headers, echo::clean_body(body, complete, &secrets)))
 }
 
 async fn read_body(response: reqwest::Response) -> (Bytes, bool) {
@@ -354,7 +390,7 @@ fn cut_is_unclear(answer: Answer, repeat: Repeat) -> Result<Answer, SendError> {
     if answer.complete || repeat == Repeat::OnlyIfNotSent || !answer.is_success() {
         return Ok(answer);
     }
-    Err(SendError::Unclear(Unclear::Broken { reason: "the answer's body was cut off or endless".to_owned() }))
+    Err(SendError::Unclear(Unclear::Broken { reason: CUT.to_owned() }))
 }
 
 fn is_transient(status: u16) -> bool {

@@ -22,6 +22,7 @@ pub mod reading;
 pub mod swap;
 mod turn;
 pub mod upload;
+mod verify;
 
 use crate::azure::{ResourceManager, SitePath};
 use crate::checks::file::ConfigFile;
@@ -33,16 +34,14 @@ use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use crate::source::Source;
 use journal::{Event, Journal};
-use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase, Serving};
-use observe::{Before, Observation, Until};
-use reading::{confirm, last_read, last_seen, leave, mark_end, note, words};
+use machine::{Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase};
+use observe::{Before, Observation};
+use reading::{confirm, last_read, last_seen, leave, mark_end};
 
 /// How long the watch may wait for answers that are still out; it limits each request itself.
 const WATCH_ANSWERS: Duration = Duration::from_secs(90);
 /// The same for a cancelled run.
 const WATCH_ENDS: Duration = Duration::from_millis(300);
-/// How long Azure is read after a swap's end until it says what production serves.
-const READ_BACK: Duration = Duration::from_secs(120);
 
 /// The package, ready to be sent.
 #[derive(Debug, Clone)]
@@ -239,9 +238,11 @@ async fn work(release: &Release<'_>, state: &mut State, phase: Phase, journal: &
                 Step::TurnLost
             }
         }
-        Phase::Observing(direction, claim) => observe_swap(release, state, direction, claim, journal).await,
+        Phase::Observing(direction, claim) => {
+            verify::swapped(release, state, direction, claim, journal).await
+        }
         Phase::Confirming(outcome) => confirm(release, state, outcome, journal).await,
-        Phase::LookingBack => look_back(release, state, journal).await,
+        Phase::LookingBack => verify::look_back(release, state, journal).await,
         Phase::CheckingProduction => {
             if check::production(release, state.release.as_ref(), journal).await {
                 Step::ProductionPassed
@@ -315,7 +316,7 @@ async fn swap(
     let limit = release.config.limits.swap;
     journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
     let ending = swap::swap(release, direction, &state.before, limit, journal).await;
-    let again = ending.put_off && asked < MOST_TURNS;
+    let again = asked < ending.turns.min(MOST_TURNS);
     match ending.trouble {
         // It is the cause of nothing yet.
         Some((cause, _)) if again => journal.warn(format!("waiting for the swap's turn: {cause}")),
@@ -327,56 +328,4 @@ async fn swap(
     }
     state.turn_ends = None;
     Step::SwapEnded(ending.claim)
-}
-
-async fn observe_swap(
-    release: &Release<'_>,
-    state: &mut State,
-    direction: Direction,
-    claim: Claim,
-    journal: &mut Journal<'_>,
-) -> Step {
-    let wanted = match direction {
-        Direction::Forward => Serving::New,
-        Direction::Back => Serving::Old,
-    };
-    // A swap that claims to have ended well is given time to show; a failed one
-    // shows what it left at once.
-    let claimed_well = claim == Claim::Finished;
-    let settle = if claimed_well { READ_BACK } else { READ_BACK / 4 };
-    let until = if claimed_well { Until::Serves(wanted) } else { Until::Told };
-    let observation = observe::observe(release, &state.before, until, settle).await;
-    state.mark(WatchPhase::After);
-    let serving = note(state, observation, journal);
-    // What certainly failed need not be waited for by the next run.
-    if (direction, claim, serving) == (Direction::Forward, Claim::Failed, Serving::Old) {
-        let staging = release.facts.staging.as_ref();
-        marks::withdrawn(release.azure, staging, &mut state.note, journal).await;
-    }
-    if serving != wanted && claimed_well {
-        journal.fail(
-            format!("the swap was reported to be done, but production serves {}", words(serving)),
-            vec!["look at both slots: slotway status".to_owned()],
-        );
-    } else if claim == Claim::Unclear && serving == Serving::Old {
-        journal.fail(
-            "the swap may still happen: nobody can say whether it was carried out",
-            vec!["look at both slots until one of them tells: slotway status".to_owned()],
-        );
-    }
-    Step::Observed(serving)
-}
-
-async fn look_back(release: &Release<'_>, state: &mut State, journal: &mut Journal<'_>) -> Step {
-    let observation = observe::observe(release, &state.before, Until::Told, READ_BACK).await;
-    // The swap back must be told from the one before it.
-    state.before.last_swap.clone_from(&observation.last_swap);
-    let serving = note(state, observation, journal);
-    if matches!(serving, Serving::Other | Serving::Unknown) {
-        journal.fail(
-            format!("before rolling back, production was found to serve {}", words(serving)),
-            vec!["look at both slots: slotway status".to_owned()],
-        );
-    }
-    Step::Observed(serving)
 }

@@ -6,6 +6,10 @@
 
 use std::fmt;
 
+mod redaction;
+
+pub use redaction::{Redaction, spellings};
+
 /// A secret value; prints as `***` in every format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

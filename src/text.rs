@@ -75,10 +75,17 @@ pub fn short(text: &str, longest: usize) -> String {
 
 /// Adds a character, with a space before it where the two before it and it would
 /// begin a command: `##[`, `##v`, `::`.
+///
+/// Beyond ASCII, hundreds of visible characters have no weight in the culture's order either,
+/// such as U+0640 and the vowel points from U+0591 on, so that `#\u{640}#[` is `##[` to the
+/// hosts. Which ones, each version of ICU says anew. So no character beyond ASCII ever stands
+/// right behind a `#` or `:`, in which every command has to begin; dropping them would make
+/// Arabic and Hebrew unreadable.
 fn push_unless_command(out: &mut String, character: char) {
     let opens = match character {
         '[' | 'v' | 'V' => out.ends_with("##"),
         ':' => out.ends_with(':'),
+        _ if !character.is_ascii() => out.ends_with(['#', ':']),
         _ => false,
     };
     if opens {
@@ -154,6 +161,16 @@ mod tests {
         assert_eq!(line("std::io at 10:30"), "std: :io at 10:30");
         assert_eq!(line(":\u{200d}:error::"), ": :error: :");
         assert_eq!(line("\u{1b}]0;title\u{7}a \u{1b}]8;;x\u{1b}\\b"), "a b");
+        assert_eq!(line("###vso[x]####[y]"), "### vso[x]#### [y]");
+    }
+
+    #[test]
+    fn visible_characters_without_weight_join_no_command_and_stay() {
+        assert_eq!(line("##\u{640}vso[task.complete]x"), "## \u{640}vso[task.complete]x");
+        assert_eq!(line("#\u{591}#[add-path]"), "# \u{591}#[add-path]");
+        assert_eq!(line(":\u{640}:error::x"), ": \u{640}:error: :x");
+        assert_eq!(line("Größe: ä, 10:30 – C# und „Straße #1“"), "Größe: ä, 10:30 – C# und „Straße #1“");
+        assert_eq!(line("שָׁלוֹם עֲלֵיכֶם، مـرحـبًا"), "שָׁלוֹם עֲלֵיכֶם، مـرحـبًا");
     }
 
     #[test]
@@ -199,15 +216,18 @@ mod tests {
         fn nothing_that_is_let_through_is_a_command(text in ".*") {
             let shown = line(&text);
             prop_assert!(!is_command(&shown));
+            prop_assert!(!is_command(&shown.chars().filter(char::is_ascii).collect::<String>()));
             prop_assert!(!shown.chars().any(char::is_control));
         }
 
         #[test]
         fn pieces_of_commands_never_join(parts in prop::collection::vec(
-            prop::sample::select(vec!["#", "##", "[", "vso[", "V", "SO", ":", "::", "\u{200b}", "\r", "\n", "\0", "\u{1b}", "\u{1b}[", "m", "]", " "]), 0..20,
+            prop::sample::select(vec!["#", "##", "[", "vso[", "V", "SO", ":", "::", "\u{200b}", "\u{640}", "\u{591}", "\r", "\n", "\0", "\u{1b}", "\u{1b}[", "m", "]", " "]), 0..20,
         )) {
             let shown = line(&parts.concat());
             prop_assert!(!is_command(&shown), "{:?}", shown);
+            let ascii: String = shown.chars().filter(char::is_ascii).collect();
+            prop_assert!(!is_command(&ascii), "{:?} without all that may have no weight", shown);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -18,7 +17,6 @@ const STEP: u64 = 4 * 1024 * 1024;
 pub(super) struct Digested {
     pub(super) sha256: String,
     pub(super) size_bytes: u64,
-    pub(super) modified: Option<SystemTime>,
 }
 
 /// Digests a file.
@@ -57,5 +55,5 @@ pub(super) fn digest(path: &Path, reporter: &Reporter) -> Result<Digested, Artif
     }
     reporter.tell(Progress::Digesting { bytes, total_bytes }, true)?;
     let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Digested { sha256, size_bytes: total_bytes, modified: before.modified().ok() })
+    Ok(Digested { sha256, size_bytes: total_bytes })
 }

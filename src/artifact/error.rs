@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::detect::PackageType;
+use crate::text;
 
 /// Why a package cannot be shipped.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,12 @@ pub enum ArtifactError {
     Missing {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// It is the address of something, not a file.
+    #[error("{address} is an address, and a package is a file or a folder")]
+    Address {
+        /// The address, without what may be secret.
+        address: String,
     },
     /// It is there and cannot be read.
     #[error("{path} cannot be read", path = show(.path))]
@@ -165,6 +172,9 @@ impl ArtifactError {
             Self::Missing { .. } => {
                 "set the input package to the folder or file that the build wrote, relative to the working folder".to_owned()
             }
+            Self::Address { .. } => {
+                "download it in a step before, and set the input package to the file".to_owned()
+            }
             Self::Unreadable { .. } => {
                 "give the user that runs Slotway the right to read it, or leave it out with .slotwayignore".to_owned()
             }
@@ -205,20 +215,55 @@ impl ArtifactError {
     }
 }
 
-/// A path in one line, without characters that a terminal obeys.
+/// A path in one line, made harmless.
 pub(super) fn show(path: &Path) -> String {
     clean(&path.to_string_lossy())
 }
 
-/// A name in one line, without characters that a terminal obeys.
+/// A name in one line of at most 300 characters, made harmless.
 pub(super) fn clean(name: &str) -> String {
-    let harmless = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-    };
-    let mut shown: String = name.chars().map(|c| if harmless(c) { c } else { '?' }).take(301).collect();
-    if shown.chars().count() > 300 {
-        shown = shown.chars().take(297).collect::<String>() + "...";
+    let mut shown = text::line(name);
+    if let Some((end, _)) = shown.char_indices().nth(300) {
+        let kept = shown[..end].char_indices().nth(297).map_or(end, |(at, _)| at);
+        shown.truncate(kept);
+        shown.push_str("...");
     }
     shown
+}
+
+/// The address that a text is, if it is one: scheme, host and path, as a query may be a signature.
+pub(super) fn address(text: &str) -> Option<String> {
+    let (scheme, rest) = text.trim().split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    // Whatever stands around an @ may be a password.
+    let shown = if rest.contains('@') { "…" } else { rest.split(['?', '#']).next().unwrap_or_default() };
+    is_scheme.then(|| clean(&format!("{scheme}://{shown}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_pass_the_one_sanitiser() {
+        assert_eq!(clean("a\u{ad}\u{34f}\u{115f}\u{e0001}b"), "ab");
+        assert_eq!(clean("##vso[task.x]y ::error::z\n\u{1b}[31m"), "## vso[task.x]y : :error: :z ");
+        assert_eq!(clean(&"x".repeat(300)), "x".repeat(300));
+        assert_eq!(clean(&"é".repeat(301)), "é".repeat(297) + "...");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        let shown = |text| address(text).unwrap_or_default();
+        assert_eq!(shown("https://a.example/b/app.zip?sv=1&sig=S"), "https://a.example/b/app.zip");
+        assert_eq!(shown("https://a.example#S"), "https://a.example");
+        for secret in
+            ["https://user:pw@a.example/b", "https://user:p?w/#@a.example", "https://a.example/?sig=p@w"]
+        {
+            assert_eq!(shown(secret), "https://…");
+        }
+        assert_eq!(shown("https://?sig=S"), "https://");
+        assert_eq!((address("dist"), address("a/b://c"), address("://x")), (None, None, None));
+    }
 }

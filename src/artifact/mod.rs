@@ -7,6 +7,7 @@
 mod archive;
 mod detect;
 mod digest;
+mod entry_name;
 mod error;
 mod pack;
 mod survey;
@@ -16,7 +17,6 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
@@ -44,7 +44,6 @@ pub struct Artifact {
     /// What is odd about it and no reason to refuse it.
     pub warnings: Vec<String>,
     path: PathBuf,
-    modified: Option<SystemTime>,
     /// Deletes the packed file when it is dropped.
     _temporary: Option<Scratch>,
 }
@@ -86,21 +85,6 @@ impl Artifact {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Opens it for sending.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be opened, or it is no longer the file that was digested.
-    pub async fn open(&self) -> Result<tokio::fs::File, ArtifactError> {
-        let unreadable = |source| ArtifactError::Unreadable { path: self.path.clone(), source };
-        let file = tokio::fs::File::open(&self.path).await.map_err(unreadable)?;
-        let metadata = file.metadata().await.map_err(unreadable)?;
-        if metadata.len() != self.size_bytes || metadata.modified().ok() != self.modified {
-            return Err(ArtifactError::Changed { path: self.path.clone() });
-        }
-        Ok(file)
     }
 }
 
@@ -212,10 +196,7 @@ fn prepare_blocking(
 ) -> Result<Artifact, ArtifactError> {
     let metadata = match std::fs::metadata(package) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ArtifactError::Missing { path: package.to_owned() });
-        }
-        Err(source) => return Err(ArtifactError::Unreadable { path: package.to_owned(), source }),
+        Err(source) => return Err(not_there(package, source)),
     };
     if metadata.is_dir() {
         return prepare_folder(package, override_type, reporter);
@@ -224,6 +205,17 @@ fn prepare_blocking(
         return Err(ArtifactError::NotAFile { path: package.to_owned(), kind });
     }
     prepare_file(package, override_type, reporter)
+}
+
+fn not_there(package: &Path, source: std::io::Error) -> ArtifactError {
+    // Its query may be a signature, which no message repeats.
+    if let Some(address) = error::address(&package.to_string_lossy()) {
+        return ArtifactError::Address { address };
+    }
+    match source.kind() {
+        std::io::ErrorKind::NotFound => ArtifactError::Missing { path: package.to_owned() },
+        _ => ArtifactError::Unreadable { path: package.to_owned(), source },
+    }
 }
 
 fn prepare_folder(
@@ -249,7 +241,6 @@ fn prepare_folder(
         origin: Origin::Packed { folder: folder.to_owned() },
         warnings: Vec::new(),
         path,
-        modified: digested.modified,
         _temporary: Some(reporter.shelf.take()?),
     })
 }
@@ -284,7 +275,6 @@ fn prepare_file(
         origin: Origin::File,
         warnings,
         path: path.to_owned(),
-        modified: digested.modified,
         _temporary: None,
     })
 }

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use super::ArtifactError;
 use super::detect::PackageType;
+use super::entry_name::{self, comparable, is_folder, is_spelling_of, parts};
 use super::error::clean;
 
 /// More than this never comes out of an honest package of at most 2 GiB.
@@ -76,6 +77,8 @@ pub(super) struct Directory {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: Vec<u8>,
+    /// Another name that some take instead (section 4.6.9).
+    pub(super) unicode_name: Option<Vec<u8>>,
     pub(super) flags: u16,
     pub(super) method: u16,
     pub(super) packed: u64,
@@ -113,8 +116,13 @@ impl Survey {
         directory: &Directory,
         entry: &Entry,
     ) -> Result<(), ArtifactError> {
-        if let Some(problem) = bad_name(&entry.name) {
+        if let Some(problem) = entry_name::problem(&entry.name) {
             return Err(bad_entry(path, &entry.name, problem));
+        }
+        // Bit 11: the name is UTF-8 already, and needs no better spelling (section 4.4.4).
+        let is_bad = |unicode: &Vec<u8>| entry.flags & 0x800 != 0 || !is_spelling_of(unicode, &entry.name);
+        if entry.unicode_name.as_ref().is_some_and(is_bad) {
+            return Err(bad_entry(path, &entry.name, "is given another name by its Unicode Path field"));
         }
         // Bit 0: encrypted; bit 13: its header is masked (section 4.4.4). Method 99: AES (section 4.4.5).
         if entry.flags & 0x2001 != 0 || entry.method == 99 {
@@ -149,8 +157,7 @@ impl Survey {
             }
             self.links.push(entry.name.clone());
         }
-        let is_folder = matches!(entry.name.last(), Some(b'/' | b'\\'));
-        self.contents.files += u64::from(!is_folder);
+        self.contents.files += u64::from(!is_folder(&entry.name));
         self.note_top(&entry.name);
         self.compare(&entry.name);
         Ok(())
@@ -164,70 +171,31 @@ impl Survey {
 
     /// Looks for the same name in another letter case. Folders may be there twice.
     fn compare(&mut self, name: &[u8]) {
-        let is_folder = matches!(name.last(), Some(b'/' | b'\\'));
-        if is_folder || self.contents.clash.is_some() || self.names.len() >= MOST_COMPARED {
+        if is_folder(name) || self.contents.clash.is_some() || self.names.len() >= MOST_COMPARED {
             return;
         }
-        let text = String::from_utf8_lossy(name);
         let mut hasher = DefaultHasher::new();
-        text.to_lowercase().replace('\\', "/").hash(&mut hasher);
+        comparable(name).hash(&mut hasher);
         if !self.names.insert(hasher.finish()) {
-            self.contents.clash = Some(clean(&text));
+            self.contents.clash = Some(clean(&String::from_utf8_lossy(name)));
         }
     }
 
     fn note_top(&mut self, name: &[u8]) {
-        let name = String::from_utf8_lossy(name);
-        let mut parts = name.splitn(2, ['/', '\\']);
-        let (top, is_in_folder) = (parts.next().unwrap_or_default(), parts.next().is_some());
+        let mut parts = parts(name);
+        let Some(top) = parts.next().map(String::from_utf8_lossy) else { return };
+        let is_in_folder = parts.next().is_some() || is_folder(name);
         self.tops = match (&self.tops, &self.first_top) {
             (Tops::None, _) if is_in_folder => Tops::OneFolder,
-            (Tops::OneFolder, Some(first)) if is_in_folder && first == top => Tops::OneFolder,
+            (Tops::OneFolder, Some(first)) if is_in_folder && *first == top => Tops::OneFolder,
             _ => Tops::Many,
         };
         if self.first_top.is_none() {
-            self.first_top = Some(top.to_owned());
+            self.first_top = Some(top.into_owned());
         }
     }
 }
 
 pub(super) fn bad_entry(path: &Path, name: &[u8], problem: &'static str) -> ArtifactError {
     ArtifactError::Entry { path: path.to_owned(), entry: clean(&String::from_utf8_lossy(name)), problem }
-}
-
-/// Why a name would lead out of the folder that the archive is unpacked to; a backslash counts as a separator.
-fn bad_name(name: &[u8]) -> Option<&'static str> {
-    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
-    if name.is_empty() {
-        Some("has no name")
-    } else if name.contains(&0) {
-        Some("has a zero byte in its name")
-    } else if name.first().is_some_and(is_separator) {
-        Some("has an absolute path")
-    } else if name.len() > 1 && name[1] == b':' && name[0].is_ascii_alphabetic() {
-        Some("has a path with a drive")
-    } else if name.split(is_separator).any(|part| part == b"..") {
-        Some("leads out of the archive with ..")
-    } else {
-        None
-    }
-}
-
-/// Whether a link's target stays inside. `..` counts only at the start: behind a folder that may itself be a
-/// link, nobody can tell where it leads.
-pub(super) fn link_stays_inside(name: &str, target: &str) -> bool {
-    if target.is_empty() || target.contains(['\\', ':', '\0']) {
-        return false;
-    }
-    let mut depth = name.split('/').count() - 1;
-    let mut went_down = false;
-    for part in Path::new(target).components() {
-        match part {
-            Component::CurDir => {}
-            Component::Normal(_) => went_down = true,
-            Component::ParentDir if !went_down && depth > 0 => depth -= 1,
-            _ => return false,
-        }
-    }
-    true
 }

@@ -189,16 +189,6 @@ async fn the_type_can_be_overridden() {
 }
 
 #[tokio::test]
-async fn an_artifact_that_changed_since_is_not_opened() {
-    let place = folder(&[("notes.txt", "x")]);
-    let path = place.path().join("notes.txt");
-    let artifact = prepare(&path, Some(PackageType::Static), &|_| {}).await.expect("ready");
-    artifact.open().await.expect("unchanged");
-    fs::write(&path, "longer").expect("written");
-    assert!(matches!(artifact.open().await, Err(ArtifactError::Changed { .. })));
-}
-
-#[tokio::test]
 async fn progress_is_told_to_its_end() {
     let files: Vec<(String, &str)> = (0..50).map(|number| (format!("{number}"), "content")).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (name.as_str(), *content)).collect();

@@ -21,7 +21,7 @@ use super::error::AzureError;
 use crate::clock;
 use crate::http::{Http, chain};
 use crate::names::{ClientId, TenantId};
-use crate::secret::Secret;
+use crate::secret::{Redaction, Secret};
 
 mod assertion;
 mod certificate;
@@ -158,11 +158,10 @@ impl Credential {
 
     fn refused(&self, words: &str) -> AzureError {
         let sent = self.obtained.last_assertion();
-        // No server should repeat what it was sent; one that does must not get it into a log.
-        let mut clean = words.to_owned();
-        for secret in self.sign_in.secret().into_iter().chain(&sent).filter(|secret| !secret.is_empty()) {
-            clean = clean.replace(secret.reveal(), "***");
-        }
+        // Answers come cleaned of what their own request carried (http::echo); an issuer that is sent
+        // one secret and Entra's answer to another are kept apart here, and the Azure CLI's words too.
+        let secrets = self.sign_in.secret().into_iter().chain(&sent).map(Secret::reveal);
+        let clean = Redaction::of(secrets).text(words);
         let client = self.sign_in.client().map(ClientId::as_str);
         let presented = sent.zip(client).and_then(|(sent, client)| Presented::read(&sent, client));
         refused(&clean, presented)

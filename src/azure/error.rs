@@ -2,7 +2,7 @@
 
 use super::credential::Presented;
 use super::rights;
-use crate::http::{Refusal, SendError};
+use crate::http::{self, Refusal, SendError};
 
 /// A call that failed; the message reads after "could not".
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,6 +73,9 @@ impl AzureError {
             Self::Call { source: SendError::NotSent { reason }, .. } if reason.contains("certificate") => vec![
                 "the server's certificate is not trusted here: for a private certificate authority give ca-file"
                     .to_owned(),
+            ],
+            Self::Call { source: SendError::NotSent { reason }, .. } if reason.ends_with(http::CHANGED) => vec![
+                "make sure that nothing writes to the package any more before Slotway starts".to_owned(),
             ],
             Self::Call { doing, source } if doing.contains("metadata document") && source.refusal().is_some() => {
                 vec!["check resource-manager-url: no resource manager answers there".to_owned()]

@@ -16,7 +16,7 @@ use super::credential::Credential;
 use super::error::AzureError;
 use super::model::{ContainerLog, DeploymentRecord, LogEntry};
 use super::publish_profile::PublishProfile;
-use crate::http::{Answer, Body, Http, Repeat, Request, SendError};
+use crate::http::{Answer, Body, FileBody, Http, Repeat, Request, SendError};
 
 /// A log longer than this is cut to its end, where the error stands.
 const MOST_LOG_LINES: usize = 200;
@@ -77,7 +77,10 @@ impl Scm {
         let base = Url::parse(&format!("https://{host}/"))
             .map_err(|error| AzureError::shape("find the slot's SCM site", error))?;
         let affinity = instance.and_then(|name| {
-            HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()
+            let mut cookie =
+                HeaderValue::from_str(&format!("ARRAffinity={name}; ARRAffinitySameSite={name}")).ok()?;
+            cookie.set_sensitive(true);
+            Some(cookie)
         });
         Ok(Self { http, access: Access::Token(credential), base, affinity })
     }
@@ -148,11 +151,12 @@ impl Scm {
                 query.append_pair("restart", if restart { "true" } else { "false" });
             }
         }
-        let body = Body::File {
+        let body = Body::File(FileBody {
             path: upload.path.clone(),
             size_bytes: upload.size_bytes,
+            sha256: upload.sha256.clone(),
             sent: Arc::clone(&upload.sent),
-        };
+        });
         let digest =
             HeaderValue::from_str(&upload.sha256).map_err(|error| AzureError::shape(doing, error))?;
         let request = Request::new(Method::POST, url, body, Repeat::OnlyIfNotSent)

@@ -23,8 +23,23 @@ pub enum Reading {
     Succeeded,
     /// Ended badly, in the server's words.
     Failed(Refusal),
+    /// Its result is not kept any more.
+    Gone,
     /// Says nothing that can be relied on: look at the site itself.
     Unclear(String),
+}
+
+impl Reading {
+    /// In words, for one that ends nothing.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Running { .. } => "the operation is under way".to_owned(),
+            Self::Succeeded => "the operation succeeded".to_owned(),
+            Self::Failed(refusal) => refusal.to_string(),
+            Self::Gone => "the operation's result is gone".to_owned(),
+            Self::Unclear(reason) => reason.clone(),
+        }
+    }
 }
 
 /// Interprets one answer.
@@ -35,7 +50,7 @@ pub fn read(answer: &Answer) -> Reading {
         // Seen: a poll gave 503 with HTML and the operation went on (seen-in-recordings 19).
         408 | 429 | 500..=599 => Reading::Unclear(Refusal::read(answer).to_string()),
         // The result may be gone soon after the end (Azure/azure-sdk-for-net issue 624).
-        404 | 410 => Reading::Unclear("the operation's result is gone".to_owned()),
+        404 | 410 => Reading::Gone,
         401 | 403 => Reading::Unclear(Refusal::read(answer).to_string()),
         400..=499 => Reading::Failed(Refusal::read(answer)),
         other => Reading::Unclear(format!("HTTP {other}")),
@@ -100,7 +115,7 @@ mod tests {
             assert!(matches!(read(&answer(200, body)), Reading::Unclear(_)), "{body}");
         }
         assert!(matches!(read(&answer(503, "<html/>")), Reading::Unclear(_)));
-        assert!(matches!(read(&answer(404, "")), Reading::Unclear(_)));
+        assert_eq!(read(&answer(404, "")), Reading::Gone);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::text;
 pub const LONGEST_BODY: usize = 1024 * 1024;
 
 /// A request to be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Probe<'a> {
     /// The method.
     pub method: Method,
@@ -39,8 +39,8 @@ pub struct Probe<'a> {
     pub timeout: Duration,
 }
 
-/// An answer.
-#[derive(Debug, Clone)]
+/// An answer. Prints its status and sizes only: an app's cookies and words are its users' own.
+#[derive(Clone)]
 pub struct Observation {
     /// Its status.
     pub status: u16,
@@ -52,6 +52,18 @@ pub struct Observation {
     pub body_cut: bool,
     /// From sending to the end of the body (or of the part that is read).
     pub latency: Duration,
+}
+
+impl std::fmt::Debug for Observation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Observation")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .field("body_cut", &self.body_cut)
+            .field("latency", &self.latency)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no answer.

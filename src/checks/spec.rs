@@ -105,8 +105,8 @@ pub struct Request {
     pub expect: Expect,
 }
 
-/// The body of a check's request.
-#[derive(Debug, Clone, PartialEq)]
+/// The body of a check's request. Prints its kind only: a check may sign in with it.
+#[derive(Clone, PartialEq)]
 pub enum Body {
     /// None.
     Empty,
@@ -114,6 +114,16 @@ pub enum Body {
     Text(String),
     /// A JSON value; `content-type: application/json` goes with it unless the check sets its own.
     Json(serde_json::Value),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Text(_) => "Text(***)",
+            Self::Json(_) => "Json(***)",
+        })
+    }
 }
 
 /// A command for the system's shell.

@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
         .subcommand(verb("rollback", "Bring back the version before a release"))
         .subcommand(verb("settle", "Finish what a cancelled or killed run left: prove production, or roll back"))
         .subcommand(verb("check", "Run the smoke checks against a slot or a URL; changes nothing").arg(
-            Arg::new("url").long("url").value_name("URL").help("check this URL instead of a slot; nobody signs in"),
+            Arg::new("url").long("url").value_name("URL").help("check this URL instead of a slot; nobody signs in. It holds no password and no query: each check has a path and query of its own"),
         ))
         .subcommand(verb("plan", "Say what release would do, what forbids it, and which settings differ between the slots"))
         .subcommand(verb("status", "Say which build each slot serves and what is under way"))

@@ -13,7 +13,7 @@ use crate::checks::{run_all, wait_ready};
 use crate::error::Error;
 use crate::facts;
 use crate::http::Http;
-use crate::inputs::Needs;
+use crate::inputs::{Needs, Problem};
 use crate::names::SlotName;
 use crate::release::Progress;
 use crate::release::journal::{Event, Journal};
@@ -76,10 +76,7 @@ pub(super) async fn run(
 }
 
 fn bare(context: &Context, url: &str) -> Result<Target, Error> {
-    let base_url = Url::parse(url).map_err(|error| problem("url", format!("is no URL: {error}")))?;
-    if !matches!(base_url.scheme(), "http" | "https") {
-        return Err(problem("url", "is neither http nor https"));
-    }
+    let base_url = address(url)?;
     let slot = match context.raw.get("slot-name") {
         Some(name) => SlotName::new(name).map_err(|error| problem("slot-name", error))?,
         None => SlotName::production(),
@@ -92,6 +89,32 @@ fn bare(context: &Context, url: &str) -> Result<Target, Error> {
         environment: context.environment.clone(),
         working_directory: None,
     })
+}
+
+/// What `--url` may be. It is shown, and handed on to commands, so it holds no password; what stands behind `?`
+/// would be in no request, as each check has a path and a query of its own.
+fn address(url: &str) -> Result<Url, Error> {
+    let refused = |message: &str, help: &str| {
+        let (input, message, help) = ("url".to_owned(), message.to_owned(), help.to_owned());
+        Err(Error::Inputs(vec![Problem { input, message, help }]))
+    };
+    let address = Url::parse(url).map_err(|error| problem("url", format!("is no URL: {error}")))?;
+    if !matches!(address.scheme(), "http" | "https") {
+        return refused("is neither http nor https", "");
+    }
+    if !address.username().is_empty() || address.password().is_some() {
+        return refused(
+            "holds a user name or a password, which would be shown",
+            "leave them out; a check that has to sign in is a run: check, which finds its secret in a variable",
+        );
+    }
+    if address.query().is_some() || address.fragment().is_some() {
+        return refused(
+            "holds a query or a fragment, which no check would send",
+            "give the address without it; each check's path may have a query of its own",
+        );
+    }
+    Ok(address)
 }
 
 async fn slot(context: &Context) -> Result<(Http, Target), Error> {

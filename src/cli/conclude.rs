@@ -28,6 +28,15 @@ impl Context {
         summary
     }
 
+    /// Shows why there is no outcome where hosts show summaries; people at a terminal have read it.
+    pub(super) fn summarise_error(&self, summary: &str) {
+        let file = match self.host {
+            Host::AzurePipelines => self.file("summary", "summary.md", summary),
+            Host::GitHub | Host::Terminal => None,
+        };
+        self.show_summary(summary, file.as_deref());
+    }
+
     /// One annotation tells how it ended; the log and the summary have the rest.
     fn annotate(&self, conclusion: &Conclusion, exit_code: u8) {
         let title = format!(

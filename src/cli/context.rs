@@ -17,7 +17,7 @@ use crate::host::screen::Screen;
 use crate::host::{Environment, Grade, Host};
 use crate::http::{Http, Network, Proxies};
 use crate::inputs::{self, Connection, INPUTS, Inputs, Kind, Needs, Problem, ProfileInputs, Raw, Source};
-use crate::report::json;
+use crate::report::{self, json};
 
 /// In which form results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,14 +233,11 @@ impl Context {
             Err(error) => error,
         };
         let said = *self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Not every problem is bound to an input: some name a file or a variable.
-        let spelling = |name: &str| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name));
         let title = if verb == "run" { "slotway".to_owned() } else { format!("slotway {verb}") };
-        self.terminal.annotate(Grade::Error, &title, &error.annotation(spelling));
+        self.terminal.annotate(Grade::Error, &title, &self.words(&error));
         if !said {
             self.hand_on(&[("outcome", error.outcome_word().to_owned())]);
-        }
-        if !said {
+            self.summarise_error(&self.error_summary(&error, verb));
             self.document(&serde_json::json!({
                 "version": 1,
                 "verb": verb,
@@ -251,6 +248,20 @@ impl Context {
             }));
         }
         Err(error)
+    }
+}
+
+impl Context {
+    /// What is wrong, with the inputs' names as users of the host write them.
+    fn words(&self, error: &Error) -> String {
+        // Not every problem is bound to an input: some name a file or a variable.
+        error.annotation(|name| inputs::find(name).map_or(name.to_owned(), |_| self.host.spelling(name)))
+    }
+
+    /// The Markdown for a run that ended with an error instead of an outcome.
+    pub(super) fn error_summary(&self, error: &Error, verb: &str) -> String {
+        let what = format!("{verb} {}", self.raw.get("app-name").unwrap_or_default());
+        report::markdown::of_error(what.trim_end(), error.outcome_word(), &self.words(error))
     }
 }
 

@@ -51,7 +51,8 @@ pub(super) async fn finish(
         Ok(done) => done,
         Err(error) => {
             if let Some(record) = record {
-                record.end(context, &Conclusion::default(), false, &error.to_string()).await;
+                let summary = context.error_summary(&error, verb.word());
+                record.end(context, &Conclusion::default(), false, &summary).await;
             }
             return Err(error);
         }
@@ -85,7 +86,7 @@ fn what_next(context: &Context, conclusion: &Conclusion, handover: &Handover) ->
 }
 
 /// The exit code of a bug; what production serves is said all the same.
-pub(super) const INTERNAL_ERROR: u8 = 1;
+pub(super) const INTERNAL_ERROR: u8 = crate::error::BUG;
 
 /// How a verb ended, and all that happened.
 pub(super) struct Done {
@@ -191,6 +192,10 @@ async fn carry_out(
         }
     };
     announce(&plan, journal);
+    if let Some(left) = plan::unfinished(&facts).filter(|left| verb == Verb::Settle && left.goes_back()) {
+        // Whatever made that run go back, production is not what its pipeline wanted.
+        journal.fail(left, vec!["see why in the log of the run that went back".to_owned()]);
+    }
     let built = origin::source(context.host, &context.process);
     let Some(changes) = unless_cancelled(context, changes(context, &facts, &plan, built.clone())).await
     else {

@@ -25,6 +25,7 @@ use crate::plan::Verb;
 use crate::release::journal::{Conclusion, Entry};
 use crate::release::machine::Outcome;
 
+mod cases;
 mod chance;
 mod death;
 mod door;
@@ -58,6 +59,7 @@ struct Simulation {
     inside: Arc<Inside>,
     folder: tempfile::TempDir,
     seed: u64,
+    began: Instant,
     history: truth::History,
 }
 
@@ -88,6 +90,7 @@ struct Order {
 /// How a run ended.
 #[derive(Debug)]
 struct Finished {
+    verb: Verb,
     outcome: Outcome,
     code: u8,
     conclusion: Conclusion,
@@ -174,10 +177,10 @@ impl Simulation {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let folder = folder.expect("a temporary folder");
-        let seed = scenario.seed;
+        let (seed, began) = (scenario.seed, Instant::now());
         let inside = Inside::start(scenario, folder.path(), SECRET, *BEGINNING).await.expect("a world");
         let history = truth::History::keep(&inside);
-        Self { inside: Arc::new(inside), folder, seed, history }
+        Self { inside: Arc::new(inside), folder, seed, began, history }
     }
 
     /// Somebody who runs verbs; the salt tells their chance from others'.
@@ -220,7 +223,7 @@ impl Simulation {
         };
         if let Some(run) = client.part_of {
             context.host = Host::GitHub;
-            context.process = [("GITHUB_RUN_ID".to_owned(), run.to_owned())].into();
+            context.process = [("GITHUB_RUN_ID".to_owned(), run.to_owned())].into_iter().collect();
         }
         if client.is_hook {
             hook::settle_only_its_own(&mut context);
@@ -237,6 +240,7 @@ impl Simulation {
         let took = began.elapsed();
         context.report(&done.entries, code, None);
         Ran::Finished(Box::new(Finished {
+            verb: order.verb,
             outcome: done.outcome,
             code,
             conclusion: Conclusion::of(&done.entries),

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hyper::header::AUTHORIZATION;
 use hyper::{Request, Response, StatusCode};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::fault::{Approach, Faults, ServiceName};
 use super::front::{self, Body};
-use super::misbehave::{self, Dropped, Marks};
+use super::misbehave::{self, Dropped, Marks, Said};
 use super::requests::RequestLog;
 use super::runtime::Shared;
 use super::scenario::Milestone;
@@ -301,9 +302,12 @@ impl Cloud {
             }
         };
         let pass = async {
-            if let Some(request) = take() {
-                wire::discard(request.into_body()).await;
-            }
+            let Some(request) = take() else { return Said::default() };
+            let credentials = request.headers().get(AUTHORIZATION);
+            let credentials = credentials
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .unwrap_or_default();
+            Said { credentials, body: wire::discard(request.into_body()).await }
         };
         misbehave::carry_out(kind, marks, act, pass).await
     }

@@ -141,6 +141,13 @@ pub enum Kind {
         #[serde(default)]
         act: bool,
     },
+    /// A refusal that says back what the request carried, secrets too, plain and encoded, as debug pages and
+    /// careless proxies do; the service never sees the request.
+    Echo {
+        /// The status.
+        #[serde(default = "bad_request")]
+        code: u16,
+    },
     /// The right answer, late, by the machine's clock.
     Delay {
         /// How late.
@@ -156,6 +163,10 @@ fn ok() -> u16 {
     200
 }
 
+fn bad_request() -> u16 {
+    400
+}
+
 impl TryFrom<Value> for Misbehaviour {
     type Error = String;
 
@@ -167,7 +178,9 @@ impl TryFrom<Value> for Misbehaviour {
         };
         let kind: Kind = serde_json::from_value(value).map_err(|error| error.to_string())?;
         match kind {
-            Kind::Status { code, .. } | Kind::Html { status: code, .. } if !(200..=599).contains(&code) => {
+            Kind::Status { code, .. } | Kind::Html { status: code, .. } | Kind::Echo { code }
+                if !(200..=599).contains(&code) =>
+            {
                 Err(format!("{code} is not a status from 200 to 599"))
             }
             kind => Ok(Self(kind)),
@@ -188,6 +201,7 @@ impl Kind {
             Self::Html { .. } => "html",
             Self::Endless { .. } => "endless",
             Self::Status { .. } => "status",
+            Self::Echo { .. } => "echo",
             Self::Delay { .. } => "delay",
         }
     }

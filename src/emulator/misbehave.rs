@@ -52,6 +52,15 @@ impl Marks {
     }
 }
 
+/// What a request that was thrown away had said.
+#[derive(Default)]
+pub struct Said {
+    /// Its `Authorization` header.
+    pub credentials: String,
+    /// The beginning of its body.
+    pub body: Bytes,
+}
+
 /// There is no answer; the connection ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
@@ -67,7 +76,7 @@ pub async fn carry_out(
     kind: &Kind,
     marks: &Arc<Marks>,
     act: impl Future<Output = Response<Body>>,
-    pass: impl Future<Output = ()>,
+    pass: impl Future<Output = Said>,
 ) -> Result<Response<Body>, Dropped> {
     match kind {
         Kind::Refuse {} | Kind::ResetBefore {} => Err(reset(marks)),
@@ -101,6 +110,7 @@ pub async fn carry_out(
             }
             Ok(response)
         }
+        Kind::Echo { code } => Ok(echo(*code, &pass.await)),
         Kind::Delay { by, act: true } => {
             let response = act.await;
             tokio::time::sleep(*by).await;
@@ -113,7 +123,7 @@ pub async fn carry_out(
     }
 }
 
-async fn first(acts: bool, act: impl Future<Output = Response<Body>>, pass: impl Future<Output = ()>) {
+async fn first(acts: bool, act: impl Future<Output = Response<Body>>, pass: impl Future<Output = Said>) {
     if acts {
         act.await;
     } else {
@@ -144,6 +154,18 @@ fn other(code: u16, body: &Value) -> Response<Body> {
         Value::String(text) => wire::content(status(code), "text/plain; charset=utf-8", text.clone()),
         json => wire::json(status(code), json),
     }
+}
+
+/// The words in the place where Resource Manager, Kudu, Entra and GitHub each have their own.
+fn echo(code: u16, said: &Said) -> Response<Body> {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    let Said { credentials, body } = said;
+    let encoded = utf8_percent_encode(credentials, NON_ALPHANUMERIC);
+    let words = format!("you sent {credentials} or {encoded} with {}", String::from_utf8_lossy(body));
+    let document = serde_json::json!({"error": "echo", "error_description": words, "message": words});
+    let mut response = wire::json(status(code), &document);
+    wire::set(&mut response, "x-ms-request-id", credentials);
+    response
 }
 
 fn endless() -> Response<Body> {

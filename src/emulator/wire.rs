@@ -195,12 +195,14 @@ async fn read_within(mut body: Body, limit: usize, time: std::time::Duration) ->
 }
 
 /// Reads a body and throws it away, so that a client that is still sending can read its answer. Bounded:
-/// a longer one is left unread and its connection closed.
-pub async fn discard(mut body: Body) {
+/// a longer one is left unread and its connection closed. Gives its first frame back.
+pub async fn discard(mut body: Body) -> Bytes {
     let mut left = DISCARD_LIMIT;
+    let mut beginning = None;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
+            beginning = beginning.take().or_else(|| frame.into_data().ok());
             match left.checked_sub(length) {
                 Some(rest) => left = rest,
                 None => break,
@@ -209,6 +211,7 @@ pub async fn discard(mut body: Body) {
     };
     // A client that stops sending does not get to hold the answer back.
     let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
+    beginning.unwrap_or_default()
 }
 
 /// A body from bytes.

@@ -1,6 +1,12 @@
 //! The settings of both slots, which only `plan` asks for.
 //!
 //! Owns the reading. Must not say what a swap does with them: that is the plan's.
+//!
+//! The values are not given to the hosts to be masked, other than azure-pipelines §5.3 advises:
+//! they travel as [`Secret`], which nothing can print, and `plan` shows no logs in which they
+//! could come back. A mask would hold for all later steps of the job: values such as a region
+//! or the app's own address would vanish from every log, and GitHub drops a job's outputs that
+//! hold a masked value (github-actions §2), so `production-url` would be gone for the next job.
 
 pub use crate::azure::settings::{SlotSettingNames, SlotSettings};
 use crate::azure::{AzureError, ResourceManager, SitePath};

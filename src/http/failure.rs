@@ -9,7 +9,7 @@ use crate::text;
 /// program: after anything but `NotSent` and `Refused`, only a read may follow.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
-    /// It never left this machine; sending it again is safe.
+    /// It never left this machine, or not to its end; sending it again is safe.
     #[error("not sent: {reason}")]
     NotSent {
         /// The connection's error, with its causes.

@@ -15,6 +15,9 @@ use crate::secret::Secret;
 /// (sign-in §5).
 const HERE: &str = "localhost,127.0.0.0/8,::1,169.254.169.254";
 
+/// The memory that one pattern of the agent's list may take, compiled.
+const LARGEST_PATTERN: usize = 1 << 20;
+
 /// Proxy settings. Their URLs may hold passwords, so they never print.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
@@ -118,7 +121,9 @@ fn bypass(list: &str) -> Vec<Regex> {
         tracing::warn!("AGENT_PROXYBYPASSLIST is no JSON list and bypasses nothing");
         Vec::new()
     });
-    let compile = |pattern: String| match RegexBuilder::new(&pattern).case_insensitive(true).build() {
+    let compiled =
+        |pattern: &str| RegexBuilder::new(pattern).case_insensitive(true).size_limit(LARGEST_PATTERN).build();
+    let compile = |pattern: String| match compiled(&pattern) {
         Ok(regex) => Some(regex),
         Err(_) => {
             tracing::warn!(pattern, "a pattern of AGENT_PROXYBYPASSLIST cannot be read and bypasses nothing");

@@ -60,6 +60,11 @@ impl Unfinished {
         }
     }
 
+    /// Whether the earlier run had taken its release back, or was about to.
+    pub fn goes_back(&self) -> bool {
+        matches!(self, Self::RollbackSent { .. } | Self::RollbackUnproven { .. })
+    }
+
     /// Whether a swap may still change production.
     pub fn may_move(&self) -> bool {
         matches!(self, Self::SwapSent { .. } | Self::RollbackSent { .. })

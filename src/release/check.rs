@@ -126,7 +126,7 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
 
 /// A deployment that began in the slot in the moment of the swap came to production with
 /// it: what is served is then half of each build, whatever the record says. Where it
-/// cannot be read, the last reading before the outcome decides.
+/// cannot be read, the last reading before the outcome finds it.
 async fn is_whole(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let read = facts::read_slot(release.azure, release.path, &release.facts.production.slot);
     let Ok(Ok(now)) = tokio::time::timeout(READ, read).await else { return true };
@@ -224,8 +224,14 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
             return Err(format!("{name} has been prepared for a swap with {with} in the meantime").into());
         }
     }
+    // Silence of the record takes no name away: should it be another build by now, a later
+    // reading of the record finds a stranger's.
+    let old = match production.build {
+        Build::Unreadable(_) => before.old.clone(),
+        read => read,
+    };
     Ok(Before {
-        old: production.build,
+        old,
         new: staging.build,
         old_content: production.content_id,
         new_content: staging.content_id,

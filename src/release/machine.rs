@@ -91,7 +91,9 @@ pub enum Serving {
 pub enum Claim {
     /// The operation ended well.
     Finished,
-    /// The request was refused, or the operation failed.
+    /// The request was refused: nothing was begun.
+    Refused,
+    /// The operation was begun, and failed.
     Failed,
     /// Nobody can say.
     Unclear,
@@ -127,6 +129,8 @@ pub enum Event {
     TurnLost,
     /// Azure was read.
     Observed(Serving),
+    /// Azure was read until the limit, and what claims to have failed is under way still.
+    StillMoving,
     /// Production passed its checks.
     ProductionPassed,
     /// Production failed, or could not be measured.
@@ -184,15 +188,17 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
             P::AwaitingTurn(Direction::Forward, asked)
         }
         (P::AwaitingTurn(Direction::Forward, asked), E::TurnCame) => P::Swapping(asked + 1),
-        (P::AwaitingTurn(direction, _), E::TurnLost) => P::Observing(direction, Claim::Failed),
+        (P::AwaitingTurn(direction, _), E::TurnLost) => P::Observing(direction, Claim::Refused),
         (P::AwaitingTurn(Direction::Forward, _), E::Cancelled) => P::Confirming(Outcome::Refused),
         (P::Observing(Direction::Forward, _), E::Observed(Serving::New)) => P::CheckingProduction,
         // Only a swap that was refused, or failed, cannot happen any more.
-        (P::Observing(Direction::Forward, Claim::Failed), E::Observed(Serving::Old)) => {
+        (P::Observing(Direction::Forward, Claim::Refused | Claim::Failed), E::Observed(Serving::Old)) => {
             P::Ended(Outcome::Refused)
         }
         (P::Observing(Direction::Forward, _), E::Observed(Serving::Old)) => P::Ended(Outcome::Stuck),
-        (P::Observing(..), E::Observed(Serving::Other | Serving::Unknown)) => P::Ended(Outcome::Stuck),
+        (P::Observing(..), E::Observed(Serving::Other | Serving::Unknown) | E::StillMoving) => {
+            P::Ended(Outcome::Stuck)
+        }
 
         (P::CheckingProduction, E::ProductionPassed) => P::Confirming(Outcome::Released),
         (P::CheckingProduction, E::ProductionFailed) => P::LookingBack,

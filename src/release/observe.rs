@@ -89,6 +89,8 @@ pub struct Observation {
     pub busy: bool,
     /// A deployment under way in the other slot.
     pub deploying: Option<String>,
+    /// One under way in production.
+    pub deploying_here: Option<String>,
     /// Why something could not be read.
     pub trouble: Option<String>,
 }
@@ -109,6 +111,7 @@ impl Observation {
             last_swap: None,
             busy: false,
             deploying: None,
+            deploying_here: None,
             trouble: Some(trouble),
         }
     }
@@ -160,7 +163,7 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
     let production_name = SlotName::production();
     let (production, staging) =
         tokio::join!(read(release, &production_name), read(release, &release.staging));
-    let (site, production, _) = match production {
+    let (site, production, deploying_here) = match production {
         Ok(found) => found,
         Err(trouble) => return Observation::nothing(trouble),
     };
@@ -178,7 +181,17 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
         _ => None,
     });
     let busy = busy_there || site.properties.in_progress_operation_id.is_some();
-    Observation { serving, production, staging, staging_serves, last_swap, busy, deploying, trouble }
+    Observation {
+        serving,
+        production,
+        staging,
+        staging_serves,
+        last_swap,
+        busy,
+        deploying,
+        deploying_here,
+        trouble,
+    }
 }
 
 /// A slot and its build. ARM is waited for; the SCM site only shortly, for where it is

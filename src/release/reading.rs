@@ -36,8 +36,15 @@ pub(super) async fn confirm(
     let was_recorded = !matches!(state.before.old, Build::Unreadable(_));
     let until = if was_recorded { Until::Recorded } else { Until::Told };
     let observation = observe::observe(release, &state.before, until, CONFIRMING).await;
-    let is_recorded = observation.is_recorded();
+    let (is_recorded, deploying) = (observation.is_recorded(), observation.deploying_here.clone());
     let serving = note(state, observation, journal);
+    if let Some(id) = deploying.filter(|_| outcome == Outcome::Released) {
+        journal.fail(
+            format!("at the end the deployment {id} was found under way in production's content"),
+            vec!["let one pipeline at a time deploy to this slot".to_owned()],
+        );
+        return Step::Observed(Serving::Other);
+    }
     if serving == wanted && !is_recorded {
         journal.warn(BY_CONTENT_ALONE);
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Release;
 use super::journal::{Event, Journal, Learnt};
-use super::machine::{Claim, Direction};
+use super::machine::{Claim, Direction, MOST_TURNS};
 use super::observe::Before;
 use crate::azure::AzureError;
 use crate::azure::operation::{self, Reading};
@@ -23,6 +23,14 @@ const POLL_PAUSE: Duration = Duration::from_secs(15);
 /// Pauses between looks at the site: often while a swap may be short.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOK: Duration = Duration::from_millis(800);
+/// An operation that says that it failed is asked once more after this, and so often
+/// where the second answer says nothing.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+const SILENT_ANSWERS: u8 = 3;
+/// How often a swap is asked for in all where the token was not accepted: it is renewed then.
+const WITH_ANOTHER_TOKEN: u8 = 2;
+/// The same for a swap back that was refused for certain: production serves a bad build.
+const BACK_IN_ALL: u8 = 3;
 
 /// How a swap ended, as far as answers go.
 #[derive(Debug, Clone)]
@@ -31,24 +39,20 @@ pub struct Ending {
     pub claim: Claim,
     /// How it became known.
     pub learnt: Learnt,
-    /// Whether Azure refused it only because something else is under way.
-    pub put_off: bool,
+    /// How often the swap may be asked for in all: Azure refused it, and both slots must be
+    /// found as they were first.
+    pub turns: u8,
     /// Why it failed or is unclear, and what to do.
     pub trouble: Option<(String, Vec<String>)>,
 }
 
 impl Ending {
     fn unclear(reason: String) -> Self {
-        Self {
-            claim: Claim::Unclear,
-            learnt: Learnt::Answer,
-            put_off: false,
-            trouble: Some((reason, Vec::new())),
-        }
+        Self { claim: Claim::Unclear, learnt: Learnt::Answer, turns: 0, trouble: Some((reason, Vec::new())) }
     }
 
     fn finished(learnt: Learnt) -> Self {
-        Self { claim: Claim::Finished, learnt, put_off: false, trouble: None }
+        Self { claim: Claim::Finished, learnt, turns: 0, trouble: None }
     }
 }
 
@@ -73,9 +77,9 @@ pub async fn swap(
             Reading::Succeeded => Ending::finished(Learnt::Answer),
             Reading::Failed(refusal) => failed(Learnt::Answer, &refusal),
             // Accepted, in words that nobody understands: the site has to tell.
-            Reading::Unclear(reason) => {
+            unclear @ (Reading::Gone | Reading::Unclear(_)) => {
                 let wait = Wait { release, direction, before, deadline: started + limit };
-                wait.for_the_site(wait.deadline, reason).await
+                wait.for_the_site(wait.deadline, unclear.words()).await
             }
         },
         Err(AzureError::Call { source: SendError::Unclear(why), doing }) => {
@@ -84,12 +88,7 @@ pub async fn swap(
             let wait = Wait { release, direction, before, deadline: started + limit };
             wait.for_the_site(quiet, format!("could not {doing}: {why}")).await
         }
-        Err(error) => Ending {
-            claim: Claim::Failed,
-            learnt: Learnt::Answer,
-            put_off: error.status().is_some_and(|status| is_put_off(status, &error.to_string())),
-            trouble: Some((error.to_string(), help_for(&error))),
-        },
+        Err(error) => refused(release, direction, &error),
     };
     journal.add(Event::SwapEnded {
         direction,
@@ -133,7 +132,11 @@ impl Wait<'_> {
 
     /// Asks the operation at the pace it wants. An answer that says nothing is no
     /// end: the operation may go on behind it, so only the other witness can end the wait.
+    /// Nor is one word of failure: only an operation that says so twice, or is gone by
+    /// then, has failed.
     async fn poll(&self, mut location: Url, mut retry_after: Option<Duration>) -> Ending {
+        let mut failure = None;
+        let mut silent = 0;
         loop {
             tokio::time::sleep(retry_after.unwrap_or(POLL_PAUSE)).await;
             let reading = match self.release.azure.poll(&location).await {
@@ -144,14 +147,26 @@ impl Wait<'_> {
                 Reading::Running { location: next, retry_after: wish } => {
                     location = next.unwrap_or(location);
                     retry_after = wish;
+                    failure = None;
                 }
                 Reading::Succeeded => {
                     return Ending::finished(Learnt::Operation);
                 }
-                Reading::Failed(refusal) => return failed(Learnt::Operation, &refusal),
-                Reading::Unclear(reason) => {
-                    tracing::debug!(reason, "an unclear poll");
-                    retry_after = None;
+                Reading::Failed(refusal) => {
+                    if let Some(first) = failure.replace(refusal) {
+                        return failed(Learnt::Operation, &first);
+                    }
+                    silent = 0;
+                    retry_after = Some(ASKED_AGAIN);
+                }
+                unclear @ (Reading::Gone | Reading::Unclear(_)) => {
+                    tracing::debug!(reason = unclear.words(), "an unclear poll");
+                    silent += 1;
+                    let ended = unclear == Reading::Gone || silent >= SILENT_ANSWERS;
+                    if let Some(first) = failure.as_ref().filter(|_| ended) {
+                        return failed(Learnt::Operation, first);
+                    }
+                    retry_after = failure.is_some().then_some(ASKED_AGAIN);
                 }
             }
         }
@@ -186,11 +201,27 @@ impl Wait<'_> {
     }
 }
 
+/// The answer to the request itself says that nothing was begun.
+fn refused(release: &Release<'_>, direction: Direction, error: &AzureError) -> Ending {
+    let words = error.to_string();
+    let status = error.status().unwrap_or_default();
+    if status == 401 {
+        release.azure.credential().forget();
+    }
+    let turns = match (turns(status, &words), status, direction) {
+        (0, 401, _) => WITH_ANOTHER_TOKEN,
+        (0, 400..=499, Direction::Back) => BACK_IN_ALL,
+        (turns, ..) => turns,
+    };
+    let trouble = Some((words, help_for(error)));
+    Ending { claim: Claim::Refused, learnt: Learnt::Answer, turns, trouble }
+}
+
 fn failed(learnt: Learnt, refusal: &crate::http::Refusal) -> Ending {
     Ending {
         claim: Claim::Failed,
         learnt,
-        put_off: is_put_off(refusal.status, &refusal.to_string()),
+        turns: turns(refusal.status, &refusal.to_string()),
         trouble: Some((format!("the swap failed: {refusal}"), swap_help(&refusal.to_string()))),
     }
 }
@@ -200,12 +231,15 @@ fn help_for(error: &AzureError) -> Vec<String> {
     if specific.is_empty() { error.help() } else { specific }
 }
 
-/// The answers with which Azure puts a swap off instead of refusing it for good
-/// (arm-app-service §9, and 429 of §15): nothing of it was carried out, or all was undone.
-fn is_put_off(status: u16, text: &str) -> bool {
+/// How often a swap is asked for in all after this answer. There are some with which Azure puts
+/// it off instead of refusing it for good (arm-app-service §9, and 429 of §15): nothing of it was
+/// carried out, or all was undone.
+fn turns(status: u16, text: &str) -> u8 {
     let text = text.to_ascii_lowercase();
     let words = ["another operation is in progress", "allocation of vm instances", "exclusive lock"];
-    status == 429 || (400..500).contains(&status) && words.iter().any(|words| text.contains(words))
+    let is_put_off =
+        status == 429 || (400..500).contains(&status) && words.iter().any(|words| text.contains(words));
+    if is_put_off { MOST_TURNS } else { 0 }
 }
 
 /// Known refusals of a swap and their remedies (arm-app-service §9).

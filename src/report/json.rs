@@ -34,17 +34,25 @@ pub fn report(entries: &[Entry], exit_code: u8, next: Option<&Next>) -> Value {
 }
 
 /// The document as text. Nothing in it is a command for a pipeline's runner, and every
-/// JSON reader gets the very words back: what would begin a command, or could hide one, is
-/// written with escapes, which can only stand inside of strings.
+/// JSON reader gets the very words back: what would begin a command, could hide one, or could
+/// be passed over in the midst of one (see [`crate::text`]), is written with escapes, which can
+/// only stand inside of strings.
 pub fn text(document: &Value) -> String {
-    let plain = format!("{document:#}\n").replace("##", "#\\u0023").replace("::", ":\\u003a");
+    let plain = format!("{document:#}\n");
     let mut out = String::with_capacity(plain.len());
+    let mut before = ' ';
     for character in plain.chars() {
-        if character != '\n' && is_hidden(character) {
+        let opens = match before {
+            '#' | ':' => character == before || !character.is_ascii(),
+            _ => false,
+        };
+        if opens || (character != '\n' && is_hidden(character)) {
             let mut units = [0; 2];
             out.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            before = ' ';
         } else {
             out.push(character);
+            before = character;
         }
     }
     out
@@ -149,10 +157,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r\u{ad}\u{200d}\u{e0001}]*") {
+        fn no_text_in_a_document_is_a_command_and_none_is_lost(words in "[#:\\[a-z\\]\\n\\r\u{ad}\u{200d}\u{e0001}\u{640}\u{591}é]*") {
             let document = json!({ "cause": format!("x{words}##vso[task.setvariable]::error::") });
             let shown = text(&document);
-            prop_assert!(!shown.contains("##") && !shown.contains("::"));
+            let ascii: String = shown.chars().filter(char::is_ascii).collect();
+            for text in [&shown, &ascii] {
+                prop_assert!(!text.contains("##") && !text.contains("::"), "{}", text);
+            }
             prop_assert!(!shown.chars().any(|character| character != '\n' && is_hidden(character)));
             let read: Value = serde_json::from_str(&shown).expect("it is JSON");
             prop_assert_eq!(read, document);

@@ -215,6 +215,7 @@ fn swap_ended(claim: Claim, learnt: Learnt, elapsed: std::time::Duration) -> Str
     };
     match claim {
         Claim::Finished => format!("swap done after {}, as {from} says", duration(elapsed)),
+        Claim::Refused => format!("swap refused after {}, as {from} says", duration(elapsed)),
         Claim::Failed => format!("swap failed after {}, as {from} says", duration(elapsed)),
         Claim::Unclear => format!("after {} it is not clear whether the swap took place", duration(elapsed)),
     }

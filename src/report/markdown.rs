@@ -46,6 +46,18 @@ pub fn summary(entries: &[Entry], next: Option<&Next>) -> String {
     cut(out, MOST_BYTES)
 }
 
+/// The summary of a run that ended with an error, before or beside any outcome: one line that
+/// says what is wrong, and further ones. They quote names of files and words of servers.
+pub fn of_error(what: &str, outcome: &str, error: &str) -> String {
+    let mut lines = error.lines();
+    let mut out = format!("## ⛔ {}: {}\n\n", plain(what), plain(outcome));
+    let _ = writeln!(out, "**Cause:** {}\n", whole(lines.next().unwrap_or_default()));
+    for line in lines.take(MOST_LINES) {
+        let _ = writeln!(out, "- {}", whole(line));
+    }
+    cut(out, MOST_BYTES)
+}
+
 fn verb(entries: &[Entry]) -> Option<&'static str> {
     entries.iter().find_map(|entry| match &entry.event {
         Event::Started { verb, .. } => Some(*verb),

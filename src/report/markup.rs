@@ -22,7 +22,8 @@ pub(super) fn whole(foreign: &str) -> String {
 fn shortened(foreign: &str, longest: usize) -> String {
     let line = text::lines(foreign).join(" ⏎ ");
     let mut out = String::with_capacity(line.len());
-    for (position, character) in line.chars().enumerate() {
+    let mut characters = line.chars().enumerate().peekable();
+    while let Some((position, character)) = characters.next() {
         if position >= longest {
             out.push('…');
             break;
@@ -33,6 +34,10 @@ fn shortened(foreign: &str, longest: usize) -> String {
             '&' => out.push_str("&amp;"),
             // A comment must not call people: a mark of no width keeps the name from being one.
             '@' => out.push_str("@\u{200b}"),
+            // Nor may it turn up in other people's issues.
+            '#' if characters.peek().is_some_and(|(_, next)| next.is_ascii_digit()) => {
+                out.push_str("\\#\u{200b}");
+            }
             '\\' | '`' | '*' | '_' | '~' | '[' | ']' | '|' | '!' | '#' => {
                 out.push('\\');
                 out.push(character);
@@ -107,6 +112,7 @@ mod tests {
             plain("a|b <img src=x> ![x](y) **b** @ada\n##[error]z"),
             "a\\|b &lt;img src=x&gt; \\!\\[x\\](y) \\*\\*b\\*\\* @\u{200b}ada ⏎ \\#\\# \\[error\\]z"
         );
+        assert_eq!(plain("C# org/repo#12"), "C\\# org/repo\\#\u{200b}12");
         assert_eq!(code("a`b|c"), "`a'b\\|c`");
         assert_eq!(link("page", "https://h/a b)(c"), "[page](https://h/a%20b%29%28c)");
     }

@@ -1,6 +1,6 @@
 //! Bad input: one clear error that names the input and the remedy, and nothing is sent.
 
-use crate::harness::Place;
+use crate::harness::{Finished, Place};
 
 const CONNECTION: [&str; 6] = [
     "--app-name",
@@ -151,6 +151,47 @@ fn a_secret_in_a_flag_is_refused_and_not_repeated() {
         assert_eq!(finished.code, 2);
         assert!(finished.stderr.contains("AZURE_CLIENT_SECRET"), "{}", finished.stderr);
         assert!(!finished.stderr.contains("hunter2") && !finished.stdout.contains("hunter2"));
+    }
+}
+
+#[test]
+fn an_address_for_a_package_is_refused_without_its_signature() {
+    let place = Place::new();
+    let address = format!("https://store.blob.example/builds/app.zip?sv=2024&sig=hunter2{}", "x".repeat(300));
+    for verb in ["release", "plan", "deploy"] {
+        let arguments: Vec<&str> =
+            [verb].into_iter().chain(CONNECTION).chain(["--package", &address]).collect();
+        let mut command = place.slotway(&arguments);
+        let finished = Finished::from(command.env("SLOTWAY_LOG", "trace").output().expect("it runs"));
+        assert_eq!(finished.code, 2, "{}", finished.stderr);
+        let told =
+            "https://store.blob.example/builds/app.zip is an address, and a package is a file or a folder";
+        assert!(finished.stderr.contains(told), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("hunter2") && !finished.stdout.contains("hunter2"), "{finished:?}");
+    }
+}
+
+#[test]
+fn a_url_to_check_holds_no_secret_and_is_not_repeated_if_it_does() {
+    let place = Place::new();
+    place
+        .write("slotway.yml", "checks:\n- {name: home, path: /}\n- {name: told, run: 'echo $SLOTWAY_URL'}\n");
+    for (url, told) in [
+        ("http://user:hunter2@localhost:1/app", "holds a user name or a password"),
+        ("http://hunter2@localhost:1/", "holds a user name or a password"),
+        ("http://localhost:1/api?code=hunter2", "holds a query or a fragment"),
+        ("http://localhost:1/#hunter2", "holds a query or a fragment"),
+        ("ftp://user:hunter2@localhost:1/", "is neither http nor https"),
+        ("user:hunter2@localhost", "is neither http nor https"),
+        ("http://user:hunter2@:1", "is no URL"),
+    ] {
+        for output in ["text", "json"] {
+            let mut command = place.slotway(&["check", "--url", url, "--output", output]);
+            let finished = Finished::from(command.env("SLOTWAY_LOG", "trace").output().expect("it runs"));
+            assert_eq!(finished.code, 2, "{finished:?}");
+            assert!(finished.stderr.contains(told), "{finished:?}");
+            assert!(!format!("{finished:?}").contains("hunter2"), "{finished:?}");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Drives the real binary against the emulator, outcome by outcome.
 
 mod bad_input;
+mod changed;
 mod clients;
 mod configuration;
 mod containers;
@@ -10,6 +11,7 @@ mod faults;
 mod full_disk;
 mod harness;
 mod host_rules;
+mod launcher;
 mod load;
 mod memory;
 mod metadata;

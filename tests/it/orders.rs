@@ -20,7 +20,7 @@ use crate::host_rules;
 
 /// What attackers put together: pieces of commands of every form, what could hide or splice
 /// them, ends of lines of every kind, and what Markdown, JSON, XML and heredocs obey.
-const PIECES: [&str; 64] = [
+pub(crate) const PIECES: [&str; 73] = [
     "::",
     ":",
     "error",
@@ -76,6 +76,15 @@ const PIECES: [&str; 64] = [
     "\u{e0001}",
     "\u{180e}",
     "\u{3164}",
+    "\u{640}",
+    "\u{591}",
+    "\u{488}",
+    "\u{7fa}",
+    "\u{1cd3}",
+    "\u{fe21}",
+    "##\u{640}vso[task.complete]x",
+    "#\u{5bd}#[add-path]",
+    ":\u{a8e0}:error::x",
     "é",
     "👩\u{200d}💻",
     " ",
@@ -190,7 +199,9 @@ pub(crate) fn assert_clean(foreign: &str) {
     if is_plain {
         let words = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
         assert_eq!(words(&shown), words(foreign), "something was lost");
-        if !["##[", "##v", "##V", "::"].iter().any(|order| foreign.contains(order)) {
+        let beyond = |c: char| !c.is_ascii() && !is_invisible(c);
+        let joined = foreign.split_inclusive(['#', ':']).skip(1).any(|rest| rest.starts_with(beyond));
+        if !joined && !["##[", "##v", "##V", "::"].iter().any(|order| foreign.contains(order)) {
             assert_eq!(shown, foreign, "nothing in it is an order");
         }
     }
@@ -279,6 +290,14 @@ proptest! {
         prop_assert!(github.iter().any(|command| command.name == "error" && command.data == shown));
         let issue = pipelines.iter().find(|command| command.name == "task.logissue").expect("an issue");
         prop_assert_eq!(&issue.data, &format!("{}: {shown}", weighty(&text::line(&foreign))));
+    }
+
+    #[test]
+    fn a_panic_in_any_words_gives_no_order(foreign in hostile()) {
+        // As `cli` writes them to standard error.
+        let shown = text::lines(&slotway::error::panic_lines(&foreign, Some(&foreign)).join("\n")).join("\n");
+        prop_assert_eq!(host_rules::order_in(&shown), None);
+        prop_assert!(shown.starts_with("error: bug: ") && host_rules::lines(&shown).count() == 3, "{}", shown);
     }
 
     #[test]

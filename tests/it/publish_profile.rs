@@ -253,3 +253,17 @@ fn on_github_every_form_of_the_password_is_masked() {
     assert!(finished.stdout.contains(&format!("::add-mask::{pair}\n")), "and as it travels");
     assert_hidden(&finished, &profile);
 }
+
+#[test]
+fn an_scm_site_that_echoes_the_password_is_not_repeated() {
+    let service = Service::start("");
+    let profile = profile(&service, STAGING);
+    let rule = json!({"times": 0, "on": {"service": "scm", "path": "api/publish"}, "do": "echo"});
+    service.control("POST", "faults", &rule);
+    let package = service.package("2");
+    // What hides the password in all its forms is asserted by `run`.
+    let finished = run(&service, "deploy", &profile, &["--package", &package]);
+    assert_eq!(finished.code, 3, "{}", finished.stderr);
+    let told = finished.json()["cause"].as_str().unwrap_or_default().to_owned();
+    assert!(told.contains("you sent Basic ***"), "the echo is told: {told}");
+}

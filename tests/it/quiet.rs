@@ -103,6 +103,29 @@ fn a_server_that_echoes_what_it_was_sent_is_not_repeated() {
 }
 
 #[test]
+fn no_service_that_echoes_its_request_gets_a_secret_into_a_log() {
+    let service = Service::start("");
+    service.place.write("slotway.yml", "watch: {rate: 0}\n");
+    let package = service.package("2");
+    let secrets = [service.get("client_secret").to_owned()];
+    for (on, verb, more) in [
+        (json!({"service": "authority", "path": "token"}), "status", vec![]),
+        (json!({"service": "resource-manager", "path": "sites"}), "status", vec![]),
+        (json!({"service": "scm", "path": "api/publish"}), "deploy", vec!["--package", package.as_str()]),
+    ] {
+        let rule = json!({"times": 0, "on": on, "do": {"echo": {"code": 403}}});
+        service.control("POST", "faults", &rule);
+        let mut command = service.command(verb, &more);
+        let finished = Finished::from(command.env("SLOTWAY_LOG", "trace").output().expect("it runs"));
+        service.control("DELETE", "faults", &serde_json::Value::Null);
+        assert_eq!(finished.code, 3, "{on}: {}", finished.stderr);
+        let told = finished.json()["cause"].as_str().unwrap_or_default().to_owned();
+        assert!(told.contains("you sent ") && told.contains("***"), "{on}: the echo is told: {told}");
+        assert_silent(&finished, &secrets);
+    }
+}
+
+#[test]
 fn diagnostics_give_a_host_no_orders() {
     let service = Service::start(
         "faults:\n- {on: {service: resource-manager, path: slotsswap$}, do: {status: {code: 409, headers: {x-ms-request-id: '##vso[task.setvariable variable=a]b', x-ms-correlation-request-id: '::error::x'}, body: {Code: Conflict, Message: '::add-mask::e'}}}}\n",

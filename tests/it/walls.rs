@@ -19,7 +19,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("http", &["clock", "secret", "text"]),
     ("names", &["text"]),
     ("inputs", &["azure", "plan", "names", "secret"]),
-    ("error", &["artifact", "azure", "http", "inputs", "plan", "release"]),
+    ("error", &["artifact", "azure", "http", "inputs", "plan", "release", "text"]),
     (
         "cli",
         &[

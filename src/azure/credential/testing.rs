@@ -23,8 +23,15 @@ pub(super) struct Seen {
     pub(super) headers: BTreeMap<String, String>,
     /// Parameters of the query.
     pub(super) query: BTreeMap<String, String>,
+    /// The body, as text.
+    pub(super) body: String,
+}
+
+impl Seen {
     /// Fields of a form in the body.
-    pub(super) form: BTreeMap<String, String>,
+    pub(super) fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+    }
 }
 
 /// A status and a body, which is JSON or HTML.
@@ -143,6 +150,6 @@ async fn see(request: Request<Incoming>) -> Seen {
         path: head.uri.authority().map_or_else(|| head.uri.path().to_owned(), ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         query: pairs(head.uri.query().unwrap_or_default().as_bytes()),
-        form: pairs(&body),
+        body: String::from_utf8_lossy(&body).into_owned(),
     }
 }

@@ -98,14 +98,14 @@ fn certificate(pem: String) -> SignIn {
 fn assertions(server: &Server) -> Vec<String> {
     let check = |seen: Seen| {
         assert_eq!(seen.method, "POST");
-        assert_eq!(seen.form["grant_type"], "client_credentials");
-        assert_eq!(seen.form["client_id"], CLIENT);
-        assert_eq!(seen.form["scope"], "https://management.example/.default");
+        assert_eq!(seen.form()["grant_type"], "client_credentials");
+        assert_eq!(seen.form()["client_id"], CLIENT);
+        assert_eq!(seen.form()["scope"], "https://management.example/.default");
         assert_eq!(
-            seen.form["client_assertion_type"],
+            seen.form()["client_assertion_type"],
             "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
         );
-        seen.form["client_assertion"].clone()
+        seen.form()["client_assertion"].clone()
     };
     server.requests_to(TOKEN_PATH).into_iter().map(check).collect()
 }
@@ -120,7 +120,7 @@ async fn a_client_secret_is_exchanged_and_the_token_held_until_it_is_forgotten()
         assert_eq!(credential.token().await.expect("a token").secret.reveal(), "planted-token");
     }
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(server.requests()[0].form["client_secret"], "planted-secret");
+    assert_eq!(server.requests()[0].form()["client_secret"], "planted-secret");
     credential.forget();
     credential.token().await.expect("a token");
     assert_eq!(server.requests().len(), 2);
@@ -389,7 +389,7 @@ async fn no_secret_shows_in_logs_errors_or_debug_output() {
     let refuse = AtomicUsize::new(0);
     let server = Server::start(move |seen| match seen.path.as_str() {
         TOKEN_PATH if refuse.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => (200, token(3600)),
-        TOKEN_PATH => (401, refusal(7_000_215, &format!("{:?}", seen.form))),
+        TOKEN_PATH => (401, refusal(7_000_215, &format!("{:?}", seen.form()))),
         "/github" => (200, json!({"value": jwt(1)}).to_string()),
         _ => (200, json!({"oidcToken": jwt(2)}).to_string()),
     })

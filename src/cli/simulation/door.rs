@@ -56,8 +56,8 @@ pub(super) struct Seen {
     pub(super) troubled: bool,
     /// The status of the answer, if one left the service.
     pub(super) status: Option<u16>,
-    /// The name of the operation that the answer began.
-    pub(super) began: Option<String>,
+    /// The id that the client gave it, for one that swaps.
+    pub(super) swap_id: Option<String>,
 }
 
 /// What may become of a request.
@@ -282,7 +282,9 @@ impl Door {
         };
         state.swap_out |= kind == SWAP && !never_leaves;
         let troubled = trouble.is_some();
-        state.log.push(Seen { number, stage, kind, troubled, status: None, began: None });
+        let id = request.headers().get("x-ms-client-request-id").and_then(|id| id.to_str().ok());
+        let swap_id = id.filter(|_| kind == SWAP).map(str::to_owned);
+        state.log.push(Seen { number, stage, kind, troubled, status: None, swap_id });
         (number, trouble)
     }
 
@@ -290,17 +292,11 @@ impl Door {
         let mut state = self.lock();
         if let (Some(seen), Some(answer)) = (state.log.get_mut(number), answer) {
             seen.status = Some(answer.status().as_u16());
-            if seen.kind != SWAP {
-                return;
-            }
-            let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
-            let operation = location.and_then(|text| text.split("operationresults/").nth(1));
             let refused = (400..500).contains(&answer.status().as_u16());
-            seen.began = operation
-                .filter(|_| !seen.troubled)
-                .map(|text| text.split('?').next().unwrap_or_default().to_owned());
             // What was refused is asked for again, which is no swap back.
-            state.swap_out &= !refused;
+            if seen.kind == SWAP {
+                state.swap_out &= !refused;
+            }
         }
     }
 

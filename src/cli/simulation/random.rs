@@ -77,17 +77,14 @@ impl Schedule {
         }
     }
 
-    /// Whether nobody but the releases has touched the app.
+    /// Whether nobody but the releases changes what the slots serve.
     fn is_alone(&self) -> bool {
-        self.deeds.iter().all(|(_, deed)| matches!(deed, Deed::EndTokens))
-    }
-
-    /// Whether the app's own answers were tampered with.
-    fn lies_about_the_app(&self) -> bool {
-        self.troubles.iter().any(|(target, ..)| match target {
-            Target::Number(_) => true,
-            Target::Kind { kind, .. } => kind.starts_with("app"),
-            Target::Service { beginning, .. } => beginning.starts_with("app"),
+        self.deeds.iter().all(|(_, deed)| match deed {
+            Deed::EndTokens => true,
+            Deed::World(action) => {
+                matches!(action, Action::Settings { .. } | Action::Scale { .. } | Action::Restart { .. })
+            }
+            Deed::Preview | Deed::CancelPreview => false,
         })
     }
 }
@@ -178,6 +175,17 @@ fn act(simulation: &Simulation, deed: &Deed) {
     };
 }
 
+/// What a course has come to so far.
+#[derive(Default)]
+struct Report {
+    problems: Vec<String>,
+    shown: String,
+    /// A run could not read what production served before, so that it left nothing to go back by.
+    unread: bool,
+    /// What was released, by the build that it was released on top of.
+    released_over: Vec<String>,
+}
+
 /// All that is wrong with the course of a schedule, and what was shown.
 async fn course(schedule: &Schedule) -> (Vec<String>, String) {
     let simulation = Simulation::start(schedule.scenario.clone()).await;
@@ -189,9 +197,7 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
         client.door.plan_end(Point::Number(number), boundary, end, &client.cancel);
     }
     let rival = simulation.client(2);
-    let mut problems = Vec::new();
-    let mut shown = String::new();
-    let mut released = Vec::new();
+    let mut report = Report::default();
     let others = async {
         let mut deeds = schedule.deeds.clone();
         deeds.sort_by_key(|(at, _)| *at);
@@ -202,32 +208,46 @@ async fn course(schedule: &Schedule) -> (Vec<String>, String) {
         }
     };
     let rival_runs = async {
-        let offset = schedule.rival?;
-        tokio::time::sleep(offset).await;
-        Some(simulation.run(&rival, &Order::release("3")).await)
+        match schedule.rival {
+            Some(offset) => {
+                tokio::time::sleep(offset).await;
+                vec![simulation.run(&rival, &Order::release("3")).await]
+            }
+            None => Vec::new(),
+        }
     };
     let (ours, theirs, ()) = tokio::join!(ours(schedule, &simulation, &client), rival_runs, others);
-    for (who, client, ran) in ours
-        .into_iter()
-        .map(|ran| ("ours", &client, ran))
-        .chain(theirs.map(|ran| ("the rival's", &rival, ran)))
-    {
-        if let Ran::Finished(finished) = &ran
-            && finished.outcome == Outcome::Released
-        {
-            released.extend(finished.conclusion.before.as_ref().map(|view| view.build.clone()));
+    let mut allowed = Vec::new();
+    for (who, client, runs) in [("ours", &client, ours), ("the rival's", &rival, theirs)] {
+        allowed.push(runs.iter().map(most_switches).sum::<usize>());
+        for ran in runs {
+            look_at(schedule, &simulation, who, client, ran, &mut report);
         }
-        look_at(schedule, &simulation, who, client, ran, &mut problems, &mut shown);
     }
     // One after the other is fine; on top of the same build only one may be.
-    released.sort();
-    if schedule.is_alone() && released.windows(2).any(|pair| pair[0] == pair[1]) {
-        problems.push("both of two rivals say that they released on top of the same build".to_owned());
+    report.released_over.sort();
+    if schedule.is_alone() && report.released_over.windows(2).any(|pair| pair[0] == pair[1]) {
+        report.problems.push("both of two rivals say that they released on top of the same build".to_owned());
     }
-    problems.extend(at_last(schedule, &simulation, &mut shown).await);
+    at_last(schedule, &simulation, &mut report).await;
+    for (client, allowed) in [&client, &rival].into_iter().zip(allowed) {
+        let switches = truth::switches_by(&simulation, client);
+        if switches > allowed {
+            report.problems.push(format!("{switches} swaps of one client were carried out, not {allowed}"));
+        }
+    }
     drop((client, rival));
     simulation.end().await;
-    (problems, shown)
+    (report.problems, report.shown)
+}
+
+/// How many swaps a run may have carried out, also after its end.
+fn most_switches(ran: &Ran) -> usize {
+    match ran {
+        Ran::Finished(finished) => truth::directions(finished),
+        Ran::Died => 2,
+        Ran::Failed(_) => 0,
+    }
 }
 
 async fn ours(schedule: &Schedule, simulation: &Simulation, client: &Client) -> Vec<Ran> {
@@ -251,28 +271,32 @@ fn look_at(
     who: &str,
     client: &Client,
     ran: Ran,
-    problems: &mut Vec<String>,
-    shown: &mut String,
+    report: &mut Report,
 ) {
     match ran {
         Ran::Died => {
             let text = client.shown.text();
-            problems.extend(truth::secrets(&text));
-            shown.push_str(&format!("\n---- {who}, killed\n{text}"));
+            report.unread |= text.contains(truth::UNREAD);
+            report.shown.push_str(&format!("\n---- {who}, killed\n{text}"));
+            report.problems.extend(truth::secrets(&text));
         }
-        Ran::Failed(error) => problems.push(format!("{who} failed: {error}")),
+        Ran::Failed(error) => report.problems.push(format!("{who} failed: {error}")),
         Ran::Finished(finished) => {
-            shown.push_str(&format!("\n---- {who}\n{}", finished.shown));
-            problems.extend(
-                truth::problems(simulation, client, &finished).iter().map(|words| format!("{who}: {words}")),
-            );
-            problems.extend(about_bad_builds(schedule, who, &finished));
+            let before = finished.conclusion.before.as_ref().map(|slot| slot.build.as_str());
+            report.unread |= before == Some(truth::UNREAD);
+            if finished.outcome == Outcome::Released {
+                report.released_over.extend(before.map(str::to_owned));
+            }
+            report.shown.push_str(&format!("\n---- {who}\n{}", finished.shown));
+            let problems = truth::problems(simulation, client, &finished);
+            report.problems.extend(problems.iter().map(|words| format!("{who}: {words}")));
+            report.problems.extend(about_bad_builds(schedule, who, client, &finished));
         }
     }
 }
 
-fn about_bad_builds(schedule: &Schedule, who: &str, finished: &Finished) -> Option<String> {
-    let bad = who == "ours" && schedule.version != "2" && !schedule.lies_about_the_app();
+fn about_bad_builds(schedule: &Schedule, who: &str, client: &Client, finished: &Finished) -> Option<String> {
+    let bad = who == "ours" && schedule.version != "2" && !app_answers_were_false(client);
     let called_good = match schedule.version {
         "dead" => matches!(finished.outcome, Outcome::Released | Outcome::Staged),
         _ => finished.outcome == Outcome::Released,
@@ -281,38 +305,56 @@ fn about_bad_builds(schedule: &Schedule, who: &str, finished: &Finished) -> Opti
         .then(|| format!("a build that is {} came to {:?}", schedule.version, finished.outcome))
 }
 
+/// Whether a fault made the app seem to say what it did not.
+fn app_answers_were_false(client: &Client) -> bool {
+    client.door.log().iter().any(|seen| seen.troubled && seen.kind.starts_with("app"))
+}
+
 /// When all trouble is over somebody comes after, and then the world is looked at.
-async fn at_last(schedule: &Schedule, simulation: &Simulation, shown: &mut String) -> Vec<String> {
-    let mut problems = Vec::new();
+async fn at_last(schedule: &Schedule, simulation: &Simulation, report: &mut Report) {
     let next = match schedule.after {
         Verb::Release => Order::release("2"),
         verb => Order::bare(verb),
     };
+    let mut last = None;
     for (salt, order) in [(20, next), (21, Order::settle())] {
         let client = simulation.client(salt);
         match simulation.run(&client, &order).await {
             Ran::Finished(finished) => {
-                shown.push_str(&format!("\n---- after that, {:?}\n{}", order.verb, finished.shown));
-                problems.extend(truth::problems(simulation, &client, &finished));
-                // A run that could never read what was there before leaves nothing to go back by.
-                let unread = shown.contains("production serves could not be read");
-                problems.extend(about_settling(schedule, &order, &finished).filter(|_| !unread));
+                report.shown.push_str(&format!("\n---- after that, {:?}\n{}", order.verb, finished.shown));
+                report.problems.extend(truth::problems(simulation, &client, &finished));
+                let unsettled = about_settling(schedule, &order, &finished);
+                report.problems.extend(unsettled.filter(|_| !report.unread));
+                last = Some(finished);
             }
-            Ran::Failed(error) => problems.push(format!("{:?} afterwards failed: {error}", order.verb)),
+            Ran::Failed(error) => {
+                report.problems.push(format!("{:?} afterwards failed: {error}", order.verb));
+            }
             Ran::Died => {}
         }
     }
     tokio::time::sleep(AFTERWARDS).await;
     if schedule.is_alone() {
-        problems.extend(truth::leftovers(simulation));
-        let serves = truth::serves(simulation, &SlotName::production()).await;
-        if serves.versions.len() != 1 || serves.versions[0] == "dead" {
-            problems.push(format!("in the end production serves {serves:?}"));
-        }
-        let swaps = simulation.inside.cloud().shared.read(|world| world.operations().len());
-        if swaps > 8 {
-            problems.push(format!("{swaps} swaps were begun"));
-        }
+        report.problems.extend(truth::leftovers(simulation));
+        report.problems.extend(about_the_end(simulation, last.as_deref()).await);
+    }
+}
+
+/// Where nobody else is at work, what was said last stays true, and a whole build serves.
+async fn about_the_end(simulation: &Simulation, last: Option<&Finished>) -> Vec<String> {
+    let mut problems = Vec::new();
+    let serves = truth::serves(simulation, &SlotName::production()).await;
+    if !matches!(serves.versions.as_slice(), [one] if ["1", "2", "3", "bad"].contains(&one.as_str())) {
+        problems.push(format!("in the end production serves {serves:?}"));
+    }
+    let said = last.and_then(|finished| finished.conclusion.production.as_deref());
+    let may_change = last.is_none_or(|finished| finished.outcome == Outcome::Stuck);
+    if !may_change && said != Some(serves.build.as_str()) {
+        problems.push(format!("in the end production serves {serves:?}, and last {said:?} was said"));
+    }
+    let swaps = simulation.inside.cloud().shared.read(|world| world.operations().len());
+    if swaps > 8 {
+        problems.push(format!("{swaps} swaps were begun"));
     }
     problems
 }

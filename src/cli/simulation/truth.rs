@@ -10,14 +10,15 @@ use hyper::Request;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{Client, Finished, SECRET, Simulation};
+use super::{BEGINNING, Client, Finished, SECRET, Simulation};
 use crate::emulator::cloud::Service;
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
-use crate::emulator::world::{OperationId, OperationState, SlotRef, World};
+use crate::emulator::world::{Operation, OperationState, SlotRef, Timestamp, World};
 use crate::names::{SiteName, SlotName};
-use crate::release::journal::{Entry, Event};
+use crate::plan::Verb;
+use crate::release::journal::{Conclusion, Entry, Event};
 use crate::release::machine::{Event as Step, Outcome, Phase};
 use crate::release::reading::BY_CONTENT_ALONE;
 
@@ -27,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(40 * 60);
 /// noted, it was true.
 const READING: Duration = Duration::from_secs(15);
 /// The words for a build that no reading told.
-const UNREAD: &str = "could not be read";
+pub(super) const UNREAD: &str = "could not be read";
 
 /// What production has served, by the ids of its builds, since the world began.
 pub(super) struct History {
@@ -98,14 +99,9 @@ pub(super) fn problems(simulation: &Simulation, client: &Client, finished: &Fini
     };
     claim(finished.took <= LONGEST, format!("it took {:?}", finished.took));
     claim(finished.code != 1, format!("bug: {:?}", finished.conclusion.cause));
-    let said = finished.conclusion.production.clone().unwrap_or_default();
-    let end = finished.began + finished.took;
-    let served = simulation.history.between(last_reading(finished), end);
-    claim(
-        served.contains(&said) || may_be_unread(finished, &said) || by_content_alone(finished),
-        format!("it says that production serves {said}, and since its last reading it served {served:?}"),
-    );
     problems.extend(secrets(&finished.shown));
+    problems.extend(about_production(simulation, client, finished));
+    problems.extend(about_the_outcome(finished));
     problems.extend(about_swaps(simulation, client, finished));
     problems.extend(about_the_cause(finished));
     problems
@@ -120,18 +116,97 @@ pub(super) fn secrets(shown: &str) -> Vec<String> {
     shown.map(|(name, _)| format!("{name} is in the output")).collect()
 }
 
+/// What it says of production is so now. It may have been so at the last reading only, if
+/// somebody else has changed it since; this run's own swap may not, unless it said that it may.
+fn about_production(simulation: &Simulation, client: &Client, finished: &Finished) -> Vec<String> {
+    let said = finished.conclusion.production.clone().unwrap_or_default();
+    let (end, last) = (finished.began + finished.took, last_reading(finished));
+    let now = simulation.history.between(end, end).join(", ");
+    if said == now || may_be_unread(finished, &said) || by_content_alone(finished) {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    let own = own_ids(client, finished);
+    let by_itself = own_switches(simulation, &own).iter().any(|at| (last..=end).contains(at));
+    if by_itself && finished.outcome != Outcome::Stuck {
+        problems.push(format!("it says that production serves {said}, and its own swap made it {now}"));
+    }
+    let served = simulation.history.between(last.checked_sub(READING).unwrap_or(last), end);
+    if !served.contains(&said) {
+        problems.push(format!(
+            "it says that production serves {said}, and since its last reading it served {served:?}"
+        ));
+    }
+    problems
+}
+
+/// What the outcome's word promises of what is said to be served.
+fn about_the_outcome(finished: &Finished) -> Option<String> {
+    let Conclusion { production, release, before, .. } = &finished.conclusion;
+    let said = production.clone().unwrap_or_default();
+    let release = release.as_ref().map(ToString::to_string);
+    let before = before.as_ref().map(|slot| slot.build.clone());
+    let was_unread = before.as_deref() == Some(UNREAD) || before.is_none();
+    let taken_back = matches!(finished.verb, Verb::Rollback | Verb::Settle);
+    let holds = match finished.outcome {
+        Outcome::Released => release.as_deref() == Some(said.as_str()),
+        Outcome::RolledBack if taken_back => release.as_deref() != Some(said.as_str()),
+        Outcome::RolledBack => before.as_deref() == Some(said.as_str()) || was_unread,
+        Outcome::Refused | Outcome::Staged => {
+            before.as_deref() == Some(said.as_str()) || said == UNREAD || was_unread
+        }
+        Outcome::NothingToDo | Outcome::Stuck => true,
+    };
+    let (verb, outcome) = (finished.verb, finished.outcome);
+    (!holds).then(|| {
+        format!("{verb:?} is {outcome:?} of {release:?}, before was {before:?}, and production serves {said}")
+    })
+}
+
 /// When the run last read production, or what it took over from before.
 fn last_reading(finished: &Finished) -> Instant {
     let is_reading = |event: &Event| matches!(event, Event::Observed { .. } | Event::FactsRead { .. });
     let last = finished.entries.iter().rev().find(|entry| is_reading(&entry.event));
-    let moment = finished.began + last.map(|entry| entry.elapsed).unwrap_or_default();
-    moment.checked_sub(READING).unwrap_or(moment)
+    finished.began + last.map(|entry| entry.elapsed).unwrap_or_default()
 }
 
-/// What was never read has no name. An outcome that rests on a reading may still be told
-/// without one: Azure's content id says that production is the old one.
+/// The ids that the run gave to its requests for a swap.
+fn own_ids(client: &Client, finished: &Finished) -> Vec<String> {
+    let log = client.door.log();
+    log[finished.requests.clone()].iter().filter_map(|seen| seen.swap_id.clone()).collect()
+}
+
+/// The swaps that these requests began, whether or not their answers arrived.
+fn own_swaps<'a>(world: &'a World, ids: &'a [String]) -> impl Iterator<Item = &'a Operation> {
+    let is_own = |operation: &&Operation| operation.asked_by.as_ref().is_some_and(|id| ids.contains(id));
+    world.operations().iter().filter(is_own)
+}
+
+/// When these swaps exchanged the slots, those that did.
+fn own_switches(simulation: &Simulation, ids: &[String]) -> Vec<Instant> {
+    let shared = &simulation.inside.cloud().shared;
+    let times: Vec<_> = shared.read(|world| own_swaps(world, ids).filter_map(Operation::switched).collect());
+    // The world's clock and this one have run together since the world began.
+    let since = |time| Duration::try_from(time - *BEGINNING).unwrap_or_default();
+    times.into_iter().map(|time: Timestamp| simulation.began + since(time)).collect()
+}
+
+/// How many swaps of a client were carried out to the switch, by the world's own books.
+pub(super) fn switches_by(simulation: &Simulation, client: &Client) -> usize {
+    let ids: Vec<String> = client.door.log().into_iter().filter_map(|seen| seen.swap_id).collect();
+    own_switches(simulation, &ids).len()
+}
+
+/// What was never read has no name. Going back may rest on Azure's content id alone, where the
+/// old build's name could not be read before either.
 fn may_be_unread(finished: &Finished, said: &str) -> bool {
-    said == UNREAD && finished.outcome != Outcome::Released
+    let before = finished.conclusion.before.as_ref().map(|slot| slot.build.as_str());
+    let may_be = match finished.outcome {
+        Outcome::Released => false,
+        Outcome::RolledBack => before == Some(UNREAD),
+        Outcome::Staged | Outcome::NothingToDo | Outcome::Refused | Outcome::Stuck => true,
+    };
+    said == UNREAD && may_be
 }
 
 /// Whether it says that nothing but the content id told it, so that it need not know who deployed.
@@ -143,28 +218,23 @@ fn by_content_alone(finished: &Finished) -> bool {
 /// One swap carried out in each direction at most, and none that undoes a success.
 fn about_swaps(simulation: &Simulation, client: &Client, finished: &Finished) -> Vec<String> {
     let mut problems = Vec::new();
-    let log = client.door.log();
-    let names = log[finished.requests.clone()].iter().filter_map(|seen| seen.began.clone());
-    // One that failed has changed nothing, and may be asked for again.
-    let failed = |world: &World, name: &String| {
-        let found = world.operation(&OperationId(name.clone()));
-        found.is_some_and(|operation| matches!(operation.state, OperationState::Failed(_)))
-    };
+    let own = own_ids(client, finished);
     let shared = &simulation.inside.cloud().shared;
-    let begun = names.filter(|name| !shared.read(|world| failed(world, name))).count();
+    // One that failed has changed nothing, and may be asked for again.
+    let failed = |operation: &&Operation| matches!(operation.state, OperationState::Failed(_));
+    let begun = shared.read(|world| own_swaps(world, &own).filter(|one| !failed(one)).count());
     if begun > directions(finished) {
-        problems.push(format!("{begun} swaps began"));
+        problems.push(format!("{begun} swaps began in {} directions", directions(finished)));
     }
-    let went_back = passed(finished, |phase| matches!(phase, Phase::RollingBack(_)));
     let proven = finished
         .entries
         .iter()
-        .any(|entry| matches!(&entry.event, Event::Moved { because: Step::ProductionPassed, .. }));
-    if proven && went_back {
-        problems.push("a production that had passed was swapped away".to_owned());
-    }
-    if finished.outcome == Outcome::Released && went_back {
-        problems.push("a release that was taken back is called released".to_owned());
+        .find(|entry| matches!(&entry.event, Event::Moved { because: Step::ProductionPassed, .. }));
+    if let Some(proven) = proven {
+        let proven = finished.began + proven.elapsed;
+        if own_switches(simulation, &own).iter().any(|at| *at >= proven) {
+            problems.push("a production that had passed was swapped away".to_owned());
+        }
     }
     problems
 }
@@ -192,8 +262,8 @@ fn about_the_cause(finished: &Finished) -> Vec<String> {
     if !is_good && told != first {
         problems.push(format!("the first cause was {first:?}, and {told:?} is told"));
     }
-    // Going back is what was asked for, or what was left to be finished.
-    let went_back = finished.outcome == Outcome::RolledBack && first.is_none();
+    // Going back is what was asked for.
+    let went_back = finished.outcome == Outcome::RolledBack && finished.verb == Verb::Rollback;
     if !is_good && !went_back && told.is_none() {
         problems.push("no cause is given".to_owned());
     }

@@ -13,7 +13,7 @@ use super::sites::version;
 use super::{Failure, Reply};
 use crate::emulator::cloud::Cloud;
 use crate::emulator::wire::{self, Call};
-use crate::emulator::world::SlotRef;
+use crate::emulator::world::{Refusal, SlotRef};
 use crate::names::SlotName;
 
 /// The body of slotsswap, applySlotConfig and slotsdiffs. Both fields are required in the model
@@ -54,7 +54,11 @@ impl Pair {
 /// (seen-in-recordings.md 7, 8). Without a slot in the path production is the source.
 pub(super) fn begin(cloud: &Cloud, call: &Call, source: &SlotRef) -> Reply {
     let pair = Pair::read(call, source)?;
-    let id = cloud.shared.act(|world| world.begin_swap(source, &pair.target, pair.preserve_vnet))?;
+    let id = cloud.shared.act(|world| {
+        let id = world.begin_swap(source, &pair.target, pair.preserve_vnet)?;
+        world.attribute(&id, call.header("x-ms-client-request-id"));
+        Ok::<_, Refusal>(id)
+    })?;
     let mut response = wire::empty(StatusCode::ACCEPTED);
     let location = operations::location(cloud, source, &id.0, version(call));
     wire::set(&mut response, "location", &location);

@@ -64,6 +64,8 @@ pub struct Operation {
     pub source: SlotName,
     /// The slot in its body.
     pub target: SlotName,
+    /// The `x-ms-client-request-id` of the request that began it, by which Azure's logs tell clients apart.
+    pub asked_by: Option<String>,
     /// Whether the target keeps its VNet connection.
     pub preserve_vnet: bool,
     /// When it was accepted.
@@ -101,6 +103,11 @@ impl Operation {
     /// The target slot.
     pub fn target_ref(&self) -> SlotRef {
         SlotRef::new(self.site.clone(), self.target.clone())
+    }
+
+    /// When it exchanged the two slots, if it has.
+    pub fn switched(&self) -> Option<Timestamp> {
+        self.steps.iter().find(|(step, _)| *step == SwapStep::Switched).map(|(_, at)| *at)
     }
 
     /// Whether it still runs.

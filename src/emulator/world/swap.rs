@@ -81,6 +81,7 @@ impl World {
             site: self.site_of(&source.site)?.name.clone(),
             source: source_name,
             target: target_name,
+            asked_by: None,
             preserve_vnet,
             created: self.now,
             ended: None,
@@ -102,6 +103,13 @@ impl World {
 
 // ---------------------------------------------------------------- steps
 impl World {
+    /// Remembers who began an operation.
+    pub fn attribute(&mut self, id: &OperationId, request: Option<&str>) {
+        if let Some(operation) = self.operation_mut(id) {
+            operation.asked_by = request.map(str::to_owned);
+        }
+    }
+
     fn operation_mut(&mut self, id: &OperationId) -> Option<&mut Operation> {
         self.operations.iter_mut().rev().find(|operation| operation.id == *id)
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Every event there is.
-const EVENTS: [Event; 29] = [
+const EVENTS: [Event; 31] = [
     Event::Began(Start::Deploy),
     Event::Began(Start::CheckStaging),
     Event::Began(Start::CheckProduction),
@@ -18,6 +18,7 @@ const EVENTS: [Event; 29] = [
     Event::StagingPassedAndStop,
     Event::StagingFailed,
     Event::SwapEnded(Claim::Finished),
+    Event::SwapEnded(Claim::Refused),
     Event::SwapEnded(Claim::Failed),
     Event::SwapEnded(Claim::Unclear),
     Event::SwapPutOff,
@@ -27,6 +28,7 @@ const EVENTS: [Event; 29] = [
     Event::Observed(Serving::Old),
     Event::Observed(Serving::Other),
     Event::Observed(Serving::Unknown),
+    Event::StillMoving,
     Event::ProductionPassed,
     Event::ProductionFailed,
     Event::OtherSlotGood,
@@ -59,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn every_course_ends_soon(choices in prop::collection::vec(0_usize..29, 120)) {
+    fn every_course_ends_soon(choices in prop::collection::vec(0_usize..31, 120)) {
         let steps = course(&choices);
         let last = steps.last().expect("Planned has rows").2;
         prop_assert!(last.outcome().is_some(), "still in {last:?}");
@@ -71,7 +73,7 @@ proptest! {
     /// for again, once a read has found both slots as they were.
     #[test]
     fn a_swap_goes_out_once_each_way_and_is_followed_by_a_read(
-        choices in prop::collection::vec(0_usize..29, 120),
+        choices in prop::collection::vec(0_usize..31, 120),
     ) {
         let steps = course(&choices);
         let one_way = |phase: &Phase| matches!(phase, Phase::Swapping(_));
@@ -93,7 +95,7 @@ proptest! {
 
     /// Invariant 2.
     #[test]
-    fn no_swap_before_staging_passed(choices in prop::collection::vec(0_usize..29, 120)) {
+    fn no_swap_before_staging_passed(choices in prop::collection::vec(0_usize..31, 120)) {
         for (before, event, after) in course(&choices) {
             if after == Phase::Swapping(1) {
                 let passed = (before, event) == (Phase::CheckingStaging, Event::StagingPassed);
@@ -107,7 +109,7 @@ proptest! {
     /// Invariants 4 and 5: going back is preceded by a read that says the new build
     /// serves, and by a good look at the other slot.
     #[test]
-    fn going_back_looks_first(choices in prop::collection::vec(0_usize..29, 120)) {
+    fn going_back_looks_first(choices in prop::collection::vec(0_usize..31, 120)) {
         let steps = course(&choices);
         for (position, (before, event, after)) in steps.iter().enumerate() {
             if *after == Phase::RollingBack(1) {
@@ -119,7 +121,7 @@ proptest! {
 
     /// Invariant 6: an outcome that names a build rests on a read or a proof of it.
     #[test]
-    fn an_outcome_rests_on_what_was_read(choices in prop::collection::vec(0_usize..29, 120)) {
+    fn an_outcome_rests_on_what_was_read(choices in prop::collection::vec(0_usize..31, 120)) {
         let steps = course(&choices);
         let outcome = steps.last().and_then(|(_, _, after)| after.outcome()).expect("it ends");
         let sent = |(phase, event, _): &(Phase, Event, Phase)| {
@@ -136,9 +138,12 @@ proptest! {
                 prop_assert!(said(Event::Observed(Serving::Old)) && said(Event::RollbackPassed));
             }
             // After a swap request only one that certainly failed leaves production untouched.
-            Outcome::Refused => prop_assert!(
-                !swapped || said(Event::Observed(Serving::Old)) && said(Event::SwapEnded(Claim::Failed))
-            ),
+            Outcome::Refused => {
+                let ended = |claim| said(Event::SwapEnded(claim));
+                let cannot_happen = ended(Claim::Refused) || ended(Claim::Failed);
+                prop_assert!(!swapped || said(Event::Observed(Serving::Old)) && cannot_happen);
+                prop_assert!(!said(Event::StillMoving));
+            }
             Outcome::Staged => prop_assert!(!swapped && said(Event::StagingPassedAndStop)),
             Outcome::NothingToDo => prop_assert!(!swapped),
             Outcome::Stuck => {}
@@ -147,7 +152,7 @@ proptest! {
 
     /// Invariant 8: there is always a row for being cancelled, until it is over.
     #[test]
-    fn every_phase_can_be_cancelled(choices in prop::collection::vec(0_usize..29, 0..30)) {
+    fn every_phase_can_be_cancelled(choices in prop::collection::vec(0_usize..31, 0..30)) {
         for (phase, ..) in course(&choices) {
             prop_assert!(next(phase, Event::Cancelled).is_ok());
         }

@@ -26,6 +26,11 @@ impl Server {
         &self.0.base
     }
 
+    /// The bodies of all that it was asked, one below the other.
+    pub(super) fn heard(&self) -> String {
+        self.0.requests().iter().map(|seen| format!("{}\n", seen.body)).collect()
+    }
+
     /// How often it was asked.
     pub(super) fn asked(&self) -> usize {
         self.0.requests().len()

@@ -220,6 +220,37 @@ fn no_secret_is_shown_by_a_check_that_prints_all_it_sees_on_azure_pipelines() {
     on_azure(Scheme::Federated, Some(NOSY));
 }
 
+/// An archive from elsewhere has an entry whose name is markup, and cannot be shipped for it: the name
+/// is told in the comment under the bot's name, and calls nobody, shows nothing and links nowhere.
+#[test]
+fn an_errors_words_are_no_markup_in_the_comment_and_in_the_summary() {
+    const NAME: &str = "../@org/team <img src=x> [a](https://b.example) | c | `d` <!-- -->";
+    let cloud = Cloud::start(json!({}));
+    let api = github_api(&cloud);
+    let (runner, with, _) = runner(&cloud, workspace("sound"), &api);
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive.start_file(NAME, zip::write::SimpleFileOptions::default()).expect("an entry");
+    runner.place.write("planted.zip", archive.finish().expect("an archive").into_inner());
+    let ran = runner.run(&super::errors::with(&with, &[("package", "planted.zip"), ("command", "deploy")]));
+    assert_eq!((ran.code, ran.output("outcome")), (2, "invalid-inputs"), "{}", ran.log);
+    let heard = api.heard();
+    let comment = heard.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let comment = comment.filter_map(|body| body["body"].as_str().map(str::to_owned)).next_back();
+    let comment = comment.unwrap_or_else(|| panic!("a comment in {heard}"));
+    for (place, text) in [("comment", &comment), ("summary", &ran.summary)] {
+        assert!(
+            text.contains("org/team &lt;img src=x&gt; \\[a\\]"),
+            "the name is told in the {place}: {text}"
+        );
+        // Our own marker of the comment is a comment in HTML.
+        let foreign = text.split_once("## ").expect("a heading").1;
+        let bare = foreign.replace("\\]", "").replace("\\|", "").replace("\\`", "");
+        for markup in ["@org", "<", "[", "]", "|", "`"] {
+            assert!(!bare.replace("\\[", "").contains(markup), "{markup} lives in the {place}: {text}");
+        }
+    }
+}
+
 /// The secrets that the step knows are masked in every form before anything else is said.
 #[test]
 fn every_secret_is_masked_before_anything_is_said() {
