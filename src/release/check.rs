@@ -30,6 +30,8 @@ use crate::names::{ReleaseId, SlotName};
 const FRESH: Duration = Duration::from_secs(20);
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
+/// Pause before a reading that failed is tried again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// How long the container's log may take, which only explains a failure.
 const READ_LOG: Duration = Duration::from_secs(15);
 
@@ -125,11 +127,23 @@ pub async fn production(release: &Release<'_>, id: Option<&ReleaseId>, journal: 
 }
 
 /// A deployment that began in the slot in the moment of the swap came to production with
-/// it: what is served is then half of each build, whatever the record says. Where it
-/// cannot be read, the last reading before the outcome finds it.
+/// it: what is served is then half of each build, whatever the record says. One reading that
+/// fails is no reason to believe that there is none; where production's record could not be read
+/// before either, the last reading before the outcome decides.
 async fn is_whole(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
-    let read = facts::read_slot(release.azure, release.path, &release.facts.production.slot);
-    let Ok(Ok(now)) = tokio::time::timeout(READ, read).await else { return true };
+    let production = &release.facts.production;
+    let was_recorded = !matches!(production.build, Build::Unreadable(_));
+    let deadline = Instant::now() + READ;
+    let now = loop {
+        let read = facts::read_slot(release.azure, release.path, &production.slot);
+        // One silent request must not take the time of all.
+        match tokio::time::timeout(READ / 3, read).await {
+            Ok(Ok(now)) if !(was_recorded && matches!(now.build, Build::Unreadable(_))) => break now,
+            _ if was_recorded && Instant::now() + READ_AGAIN < deadline => {}
+            _ => return true,
+        }
+        tokio::time::sleep(READ_AGAIN).await;
+    };
     let Some(id) = now.deploying else { return true };
     let cause = format!("the deployment {id} has begun in production's content and has not ended");
     journal.fail(cause, vec!["let one pipeline at a time deploy to this slot".to_owned()]);

@@ -75,7 +75,15 @@ async fn upload<'a>(
         let error = match send_once(&follow, package).await {
             Ok(answer) => {
                 follow.tracking = answer.header("scm-deployment-id").map(str::to_owned);
-                return Ok(follow);
+                // Asked to go on behind its answer, Kudu says 202 (kudu-deploy §3). Anything else may
+                // be a gateway's word, and the next record somebody else's.
+                if lost || answer.status == 202 || follow.tracking.is_some() {
+                    return Ok(follow);
+                }
+                lost = true;
+                let why = format!("HTTP {} without a deployment's id", answer.status);
+                follow.after_a_loss(&why, journal).await;
+                continue;
             }
             Err(error) => error,
         };
@@ -85,10 +93,7 @@ async fn upload<'a>(
                     return Err(DeployError::Lost { why: why.to_string() });
                 }
                 lost = true;
-                journal.warn(format!(
-                    "the upload's answer was lost ({why}); it is sent again when what may have arrived has ended"
-                ));
-                follow.until_what_arrived_has_ended().await;
+                follow.after_a_loss(&why.to_string(), journal).await;
             }
             // Refused is not carried out: a token that has just ended may be renewed, once.
             AzureError::Call { source: SendError::Refused(refusal), .. }
@@ -175,6 +180,13 @@ impl Follow<'_> {
                 Err(DeployError::Ambiguous { ids: ids.join(", ") })
             }
         }
+    }
+
+    async fn after_a_loss(&mut self, why: &str, journal: &mut Journal<'_>) {
+        journal.warn(format!(
+            "the upload's answer was lost ({why}); it is sent again when what may have arrived has ended"
+        ));
+        self.until_what_arrived_has_ended().await;
     }
 
     /// Waits for what may have arrived to show and to end; whosever it is, it is not what comes next.

@@ -22,6 +22,7 @@ mod pipelines;
 mod publish_profile;
 mod quiet;
 mod rehearse;
+mod rival;
 mod schemas;
 mod server;
 mod service;

@@ -72,7 +72,12 @@ impl Service {
 
     /// A verb against it, as another process would run it: everything by flags but the secret.
     pub(crate) fn command(&self, verb: &str, more: &[&str]) -> Command {
-        let mut command = self.place.slotway(&[verb, "--output", "json", "--environment", "AzureStack"]);
+        self.command_in(&self.place, verb, more)
+    }
+
+    /// The same in another folder and with another folder for temporary files, as on another machine.
+    pub(crate) fn command_in(&self, place: &Place, verb: &str, more: &[&str]) -> Command {
+        let mut command = place.slotway(&[verb, "--output", "json", "--environment", "AzureStack"]);
         for (flag, name) in [
             ("--resource-manager-url", "resource_manager"),
             ("--ca-file", "ca_file"),
@@ -95,6 +100,39 @@ impl Service {
         let finished = Finished::from(self.command(verb, more).output().expect("the binary runs"));
         self.assert_quiet(&finished);
         finished
+    }
+
+    /// The same from another machine: nothing is there but this `slotway.yml`.
+    pub(crate) fn run_elsewhere(&self, config: &str, verb: &str, more: &[&str]) -> Finished {
+        let place = Place::new();
+        place.write("slotway.yml", config);
+        let output = self.command_in(&place, verb, more).output();
+        let finished = Finished::from(output.expect("the binary runs"));
+        self.assert_quiet(&finished);
+        finished
+    }
+
+    /// Whether the emulator has seen a request of this method whose path holds a word, so often.
+    pub(crate) fn has_seen(&self, method: &str, word: &str, times: usize) -> bool {
+        let alike = |request: &&Value| request["method"] == method && text(request, "path").contains(word);
+        self.requests().iter().filter(alike).count() >= times
+    }
+
+    /// Whether it has seen such requests to these services, one after the other: a word of the path,
+    /// or the slot.
+    pub(crate) fn has_seen_in_order(&self, wanted: &[(&str, &str)]) -> bool {
+        let mut left = wanted.iter().peekable();
+        for request in self.requests() {
+            left.next_if(|(service, word)| {
+                let is_it = text(&request, "path").contains(word) || request["slot"] == *word;
+                request["service"] == *service && is_it
+            });
+        }
+        left.peek().is_none()
+    }
+
+    fn requests(&self) -> Vec<Value> {
+        self.control("GET", "requests", &Value::Null).as_array().expect("a list").clone()
     }
 
     pub(crate) fn assert_quiet(&self, finished: &Finished) {
@@ -161,6 +199,10 @@ impl Service {
         assert!(status.success(), "{status}");
         std::mem::replace(&mut self.place, Place::new())
     }
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    object[name].as_str().unwrap_or_default()
 }
 
 impl Drop for Service {

@@ -1,11 +1,12 @@
 //! A run that is killed in the middle, and what `settle`, from a process that knows
-//! nothing of it, makes of what it left. Production in the emulator's world is the judge.
+//! nothing of it and has none of its folders, makes of what it left. Production in the
+//! emulator's world is the judge.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::Finished;
+use crate::harness::{Finished, Place, wait_for};
 use crate::service::Service;
 
 const QUICK: &str =
@@ -16,28 +17,30 @@ const BREAKS_CHECKS: &str = "checks: [{path: /health, retry-for: 1s, every: 100m
 /// Starts a verb and kills it, as the kernel would, once the emulator has seen so many
 /// requests of this kind.
 fn killed_at(service: &Service, verb: &str, more: &[&str], method: &str, path: &str, count: usize) {
-    let mut command = service.command(verb, more);
+    kill_at(service, service.command(verb, more), method, path, count);
+}
+
+fn kill_at(service: &Service, mut command: Command, method: &str, path: &str, count: usize) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    let seen = || {
-        let requests = service.control("GET", "requests", &Value::Null);
-        let requests = requests.as_array().expect("a list").iter();
-        let ours = requests.filter(|request| {
-            request["method"] == method && request["path"].as_str().is_some_and(|seen| seen.contains(path))
-        });
-        ours.count()
-    };
-    while seen() < count {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before {method} {path} was seen");
-    }
+    wait_for(&format!("{method} {path}"), || {
+        let seen = service.has_seen(method, path, count);
+        assert!(seen || child.try_wait().expect("a child").is_none(), "it ended before {method} {path}");
+        seen
+    });
     child.kill().expect("a kill");
     child.wait().expect("an end");
 }
 
-fn settle(service: &Service) -> (Finished, Value) {
-    let finished = service.run("settle", &[]);
+/// As on another machine: of the killed run's folders it has none.
+fn settle_with(service: &Service, config: &str) -> (Finished, Value) {
+    let finished = service.run_elsewhere(config, "settle", &[]);
     let report = finished.json();
     assert_eq!(report["production"]["after"], service.serves("production"), "{}", finished.stderr);
     (finished, report)
+}
+
+fn settle(service: &Service) -> (Finished, Value) {
+    settle_with(service, QUICK)
 }
 
 /// `settle` once more finds nothing: it has finished.
@@ -77,7 +80,7 @@ fn a_killed_run_whose_release_fails_in_production_is_taken_back() {
     service.place.write("slotway.yml", format!("{QUICK}{BREAKS_CHECKS}"));
     let old = service.serves("production");
     killed_at(&service, "release", &["--package", BREAKS], "POST", "slotsswap", 1);
-    let (finished, report) = settle(&service);
+    let (finished, report) = settle_with(&service, &format!("{QUICK}{BREAKS_CHECKS}"));
     assert_eq!((finished.code, &report["outcome"]), (4, &json!("rolled-back")), "{}", finished.stderr);
     assert_eq!((service.serves("production"), service.swaps()), (old, 2));
     assert_settled(&service);
@@ -91,7 +94,7 @@ fn a_rollback_whose_run_was_killed_is_awaited_and_not_sent_again() {
     service.place.write("slotway.yml", format!("{QUICK}{BREAKS_CHECKS}"));
     let old = service.serves("production");
     killed_at(&service, "release", &["--package", BREAKS], "POST", "slotsswap", 2);
-    let (finished, report) = settle(&service);
+    let (finished, report) = settle_with(&service, &format!("{QUICK}{BREAKS_CHECKS}"));
     assert_eq!((finished.code, &report["outcome"]), (4, &json!("rolled-back")), "{}", finished.stderr);
     assert_eq!((service.serves("production"), service.swaps()), (old, 2));
     assert_settled(&service);
@@ -104,7 +107,7 @@ fn a_swap_that_never_came_is_forgotten_once_its_time_is_over() {
     service.place.write("slotway.yml", QUICK.replace("swap: 20s", "swap: 2s"));
     let old = service.serves("production");
     killed_at(&service, "release", &["--package", &service.package("2")], "POST", "slotsswap", 1);
-    let (finished, report) = settle(&service);
+    let (finished, report) = settle_with(&service, &QUICK.replace("swap: 20s", "swap: 2s"));
     assert_eq!((finished.code, &report["outcome"]), (0, &json!("nothing-to-do")), "{}", finished.stderr);
     assert!(finished.stderr.contains("it did not happen"), "{}", finished.stderr);
     assert_eq!((service.serves("production"), service.swaps()), (old, 0));
@@ -138,14 +141,11 @@ fn a_post_hook_settles_only_what_its_own_run_left() {
     let package = service.package("2");
     let mut command = service.command("release", &["--package", &package]);
     command.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "contoso/shop"), ("GITHUB_RUN_ID", "7")]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    while service.swaps() == 0 {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before it swapped");
-    }
-    child.kill().expect("a kill");
-    child.wait().expect("an end");
+    kill_at(&service, command, "POST", "slotsswap", 1);
+    let elsewhere = Place::new();
+    elsewhere.write("slotway.yml", QUICK);
     let hook = |run: &str| {
-        let mut command = service.place.slotway(&["run", "--settle", "--output", "json"]);
+        let mut command = elsewhere.slotway(&["run", "--settle", "--output", "json"]);
         for (input, name) in [
             ("RESOURCE-MANAGER-URL", "resource_manager"),
             ("CA-FILE", "ca_file"),

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Finished;
+use crate::harness::{Finished, wait_for};
 use crate::service::Service;
 
 pub(crate) const QUICK: &str =
@@ -289,11 +289,7 @@ fn signalled_at(service: &Service, word: &str) -> (i32, Value) {
     let mut command = service.command("release", &["--package", &service.package("2")]);
     let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
     let child = child.expect("it starts");
-    let seen = |requests: &Value| {
-        let requests = requests.as_array().expect("a list");
-        requests.iter().any(|request| request["path"].as_str().is_some_and(|path| path.contains(word)))
-    };
-    while !seen(&service.control("GET", "requests", &Value::Null)) {}
+    wait_for(word, || service.has_seen("POST", word, 1));
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("a signal");
     let finished = Finished::from(child.wait_with_output().expect("it ends"));
