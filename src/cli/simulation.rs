@@ -18,12 +18,14 @@ use super::{rehearse, run};
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::{Durations, Scenario};
 use crate::error::exit_code;
+use crate::host::Host;
 use crate::http::Network;
 use crate::inputs::{Needs, Raw, Source};
 use crate::plan::Verb;
 use crate::release::journal::{Conclusion, Entry};
 use crate::release::machine::Outcome;
 
+mod cases;
 mod chance;
 mod death;
 mod door;
@@ -31,6 +33,7 @@ mod fault;
 mod matrix;
 mod others;
 mod packages;
+mod quiet;
 mod random;
 mod truth;
 
@@ -65,6 +68,8 @@ struct Client {
     shown: Shown,
     /// Whether its releases watch production.
     watches: bool,
+    /// In whose form it shows things.
+    host: Host,
 }
 
 /// What a verb is asked for.
@@ -79,6 +84,8 @@ struct Order {
     startup_command: Option<String>,
     /// What signs in instead of the usual.
     profile: Option<String>,
+    /// Another configuration than the usual.
+    config: Option<String>,
 }
 
 /// How a run ended.
@@ -181,7 +188,7 @@ impl Simulation {
     /// Somebody who runs verbs; the salt tells their chance from others'.
     fn client(&self, salt: u64) -> Client {
         let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
-        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true }
+        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true, host: Host::Terminal }
     }
 
     /// Runs a verb to its end, or to the death that the client's door has in store.
@@ -200,8 +207,9 @@ impl Simulation {
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
         let rate = if client.watches { "rate: 1" } else { "rate: 0" };
-        let config = CONFIG.replace("rate: 1", rate);
-        let made = Context::simulated(self.raw(order), &config, network, out, client.cancel.subscribe());
+        let config = order.config.as_deref().unwrap_or(CONFIG).replace("rate: 1", rate);
+        let cancelled = client.cancel.subscribe();
+        let made = Context::simulated(self.raw(order), &config, network, (client.host, out), cancelled);
         let context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),
@@ -294,7 +302,7 @@ impl Order {
 
     fn bare(verb: Verb) -> Self {
         let (package, release, previous) = (None, None, None);
-        Self { verb, package, release, previous, image: None, startup_command: None, profile: None }
+        Self { verb, package, release, previous, image: None, startup_command: None, profile: None, config: None }
     }
 }
 

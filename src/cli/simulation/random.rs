@@ -86,7 +86,7 @@ impl Schedule {
     fn lies_about_the_app(&self) -> bool {
         self.troubles.iter().any(|(target, ..)| match target {
             Target::Number(_) => true,
-            Target::Kind { kind, .. } => kind.starts_with("app"),
+            Target::Kind { kind, .. } | Target::After { kind, .. } => kind.starts_with("app"),
             Target::Service { beginning, .. } => beginning.starts_with("app"),
         })
     }
