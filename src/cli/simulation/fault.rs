@@ -69,7 +69,7 @@ fn kind(name: &'static str, kind: Kind, words: &'static [&'static str]) -> Fault
 
 const RESET: &[&str] = &["connection reset"];
 const CUT: &[&str] = &["cut off", "no json", "makes no sense"];
-const STALL: &[&str] = &["no answer within", "timed out", "in time"];
+const STALL: &[&str] = &["answer within", "timed out", "in time"];
 const NOT_HTTP: &[&str] = &["invalid http"];
 /// An answer that is none, or that claims what has not happened.
 const NO_JSON: &[&str] = &["makes no sense", "json", "no progress", "reported to be done"];
