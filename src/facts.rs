@@ -82,6 +82,8 @@ pub struct SlotFacts {
     pub build: Build,
     /// What Slotway wrote beside that build.
     pub note: Option<Note>,
+    /// Why that could not be read, where it was tried.
+    pub note_unread: Option<String>,
     /// When its deployment ended, in Kudu's words.
     pub since: Option<String>,
     /// ARM's word for which content lies here; changes sides at a swap.
@@ -245,7 +247,7 @@ async fn slot_facts(
     let config = config?;
     // Without the right to list instances a single unpinned probe has to do.
     let instances = instances.unwrap_or_default();
-    let Served { build, note, since, deploying } =
+    let Served { build, note, note_unread, since, deploying } =
         read_served(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;
     let url = Url::parse(&format!("https://{}/", properties.default_host_name))
@@ -256,6 +258,7 @@ async fn slot_facts(
         scm_host: site.scm_host().map(str::to_owned),
         build,
         note,
+        note_unread,
         since,
         content_id: properties.deployment_id.clone(),
         state: properties.state.clone(),
@@ -292,6 +295,7 @@ pub fn scm(azure: &ResourceManager, host: Option<&str>, instance: Option<&str>) 
 struct Served {
     build: Build,
     note: Option<Note>,
+    note_unread: Option<String>,
     since: Option<String>,
     deploying: Option<String>,
 }
@@ -323,7 +327,7 @@ async fn read_served(
     config: &WebConfig,
     instance: Option<&str>,
 ) -> Served {
-    let bare = |build| Served { build, note: None, since: None, deploying: None };
+    let bare = |build| Served { build, note: None, note_unread: None, since: None, deploying: None };
     if let Some(containers) = config.containers() {
         return bare(Build::of(containers));
     }
@@ -341,12 +345,18 @@ async fn read_served(
     let (Some(active), Some(id)) = (active, build.release_id()) else {
         return Served { deploying, ..bare(build) };
     };
-    // A note is a comfort: its absence, or garbage in its place, changes nothing.
-    let text = scm.read_note(id.as_str()).await.ok().flatten();
-    let note = text.and_then(|text| serde_json::from_str::<Note>(&text).ok());
-    let note = note.filter(|note| note.release_id == *id);
+    // A note is a comfort: its absence changes nothing, and why it could not be read is said
+    // where it was needed.
+    let (note, note_unread) = match scm.read_note(id.as_str()).await {
+        Ok(None) => (None, None),
+        Ok(Some(text)) => match serde_json::from_str::<Note>(&text) {
+            Ok(note) => (Some(note).filter(|note| note.release_id == *id), None),
+            Err(error) => (None, Some(format!("the release's record makes no sense: {error}"))),
+        },
+        Err(error) => (None, Some(error.to_string())),
+    };
     let since = active.end_time.clone().or_else(|| active.received_time.clone());
-    Served { note, since, build, deploying }
+    Served { note, note_unread, since, build, deploying }
 }
 
 fn active(records: &[DeploymentRecord]) -> Option<&DeploymentRecord> {

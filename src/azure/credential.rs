@@ -129,6 +129,10 @@ impl Credential {
         };
         let expires_on = clock::by_ours(token.expires_on);
         let token = Token { secret: Secret::new(token.token.secret()), expires_on };
+        // The crate takes any document for one that holds a token (azure_identity 1.0.0).
+        if token.secret.is_empty() {
+            return Err(self.refused("the answer holds no token"));
+        }
         self.obtained.announce(&token.secret);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)

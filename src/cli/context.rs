@@ -134,12 +134,11 @@ impl Context {
         raw: Raw,
         config: &str,
         network: Network,
-        out: Box<dyn Write + Send>,
+        (host, out): (Host, Box<dyn Write + Send>),
         cancelled: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let config = crate::checks::file::read(config, "slotway.yml", &[])
             .map_err(|problems| problem("config", format!("{problems:?}")))?;
-        let host = Host::Terminal;
         let context = Self {
             host,
             network,

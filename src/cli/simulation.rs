@@ -35,8 +35,10 @@ mod left;
 mod matrix;
 mod others;
 mod packages;
+mod quiet;
 mod random;
 mod rival;
+mod single;
 mod truth;
 
 use chance::Chance;
@@ -77,6 +79,8 @@ struct Client {
     is_hook: bool,
     /// Its `slotway.yml`.
     config: String,
+    /// In whose form it shows things.
+    host: Host,
 }
 
 /// What a verb is asked for.
@@ -91,6 +95,8 @@ struct Order {
     startup_command: Option<String>,
     /// What signs in instead of the usual.
     profile: Option<String>,
+    /// Another configuration than the usual.
+    config: Option<String>,
 }
 
 /// How a run ended.
@@ -202,6 +208,7 @@ impl Simulation {
             part_of: None,
             is_hook: false,
             config: CONFIG.to_owned(),
+            host: Host::Terminal,
         }
     }
 
@@ -223,8 +230,9 @@ impl Simulation {
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
         let rate = if client.watches { "rate: 1" } else { "rate: 0" };
-        let config = client.config.replace("rate: 1", rate);
-        let made = Context::simulated(self.raw(order), &config, network, out, client.cancel.subscribe());
+        let config = order.config.as_deref().unwrap_or(&client.config).replace("rate: 1", rate);
+        let cancelled = client.cancel.subscribe();
+        let made = Context::simulated(self.raw(order), &config, network, (client.host, out), cancelled);
         let mut context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),
@@ -324,7 +332,16 @@ impl Order {
 
     fn bare(verb: Verb) -> Self {
         let (package, release, previous) = (None, None, None);
-        Self { verb, package, release, previous, image: None, startup_command: None, profile: None }
+        Self {
+            verb,
+            package,
+            release,
+            previous,
+            image: None,
+            startup_command: None,
+            profile: None,
+            config: None,
+        }
     }
 }
 

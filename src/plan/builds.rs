@@ -117,7 +117,7 @@ fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<
         return vec![refusal];
     }
     match (wanted_before(order, facts), &staging.build) {
-        (None, _) => vec![Refusal::ReleaseUnknown],
+        (None, _) => vec![Refusal::ReleaseUnknown { why: unread(&facts.production) }],
         (_, Build::Nothing) => vec![Refusal::NothingToSwap { why: Build::Nothing.to_string() }],
         (_, Build::Unreadable(why)) => {
             vec![Refusal::ScmUnreadable { slot: staging.slot.clone(), why: why.clone() }]
@@ -126,6 +126,14 @@ fn about_rolling_back(order: &Order, facts: &Facts, staging: &SlotFacts) -> Vec<
             vec![Refusal::PreviousIsGone { release, wanted: wanted.to_string(), serves: serves.to_string() }]
         }
         _ => Vec::new(),
+    }
+}
+
+/// Why nothing is known of a build that is there.
+fn unread(slot: &SlotFacts) -> Option<String> {
+    match &slot.build {
+        Build::Unreadable(why) => Some(why.clone()),
+        _ => slot.note_unread.clone(),
     }
 }
 

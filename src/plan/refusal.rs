@@ -148,8 +148,14 @@ pub enum Refusal {
         why: String,
     },
     /// Neither the caller nor a record says which build was before.
-    #[error("nothing tells which build production served before the release that it serves now")]
-    ReleaseUnknown,
+    #[error(
+        "nothing tells which build production served before the release that it serves now{}",
+        .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
+    ReleaseUnknown {
+        /// Why the record could not be read, where it was tried.
+        why: Option<String>,
+    },
     /// An earlier run left production unproven, and a deployment would destroy the way back.
     #[error("{left}; a deployment to the other slot would destroy the way back")]
     Unfinished {
@@ -211,7 +217,9 @@ impl Refusal {
             Self::ScmUnreadable { .. } => {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }
-            Self::ReleaseUnknown => "give previous-build, if the slot serves it: slotway status shows both",
+            Self::ReleaseUnknown { .. } => {
+                "give previous-build, if the slot serves it: slotway status shows both"
+            }
             Self::Unfinished { .. } => {
                 "finish it first: slotway settle proves production, or brings the version before back"
             }

@@ -19,6 +19,7 @@ fn slot(name: &str, build: &str) -> SlotFacts {
         scm_host: Some("localhost:2".to_owned()),
         build: Build::Deployment(id(build)),
         note: None,
+        note_unread: None,
         since: None,
         content_id: None,
         state: "Running".to_owned(),
@@ -127,7 +128,10 @@ fn a_rollback_brings_back_only_the_build_that_was_before() {
     assert!(matches!(refused[..], [Refusal::PreviousIsGone { .. }]));
     facts.production.note = None;
     let unknown = refusals(plan(&order(Verb::Rollback, None), &facts));
-    assert_eq!(unknown, [Refusal::ReleaseUnknown]);
+    assert_eq!(unknown, [Refusal::ReleaseUnknown { why: None }]);
+    facts.production.note_unread = Some("HTTP 417".to_owned());
+    let unread = refusals(plan(&order(Verb::Rollback, None), &facts));
+    assert!(unread[0].to_string().ends_with("that it serves now: HTTP 417"), "{}", unread[0]);
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn a_reference_that_both_slots_would_have_is_refused_by_every_verb() {
 fn an_image_is_rolled_back_only_to_the_one_that_the_caller_names() {
     let facts = containers("app:V2", "app:v1");
     let unknown = refusals(plan(&order(Verb::Rollback, Some("app:V2")), &facts));
-    assert_eq!(unknown, [Refusal::ReleaseUnknown]);
+    assert_eq!(unknown, [Refusal::ReleaseUnknown { why: None }]);
     let named = |previous| Order { previous: Some(image(previous)), ..order(Verb::Rollback, Some("app:V2")) };
     let Decision::Go(plan) = plan(&named("app:v1"), &facts) else { panic!("it is there") };
     assert_eq!(plan.old, Build::Image(image("app:v1")));

@@ -69,6 +69,33 @@ fn on_github(service: &Service, verb: &str, more: &[&str], commit: &str) -> (Val
     (finished.json(), std::fs::read_to_string(summary).expect("a summary"))
 }
 
+#[test]
+fn a_github_api_that_fails_is_a_warning_and_fails_no_release() {
+    let service = Service::start("{}");
+    service.place.write("slotway.yml", QUICK);
+    let summary = service.place.write("step-summary.md", "");
+    let token = "Pl4nted-github-token";
+    let output = service
+        .command("release", &["--package", &service.package("2"), "--github-environment", "production"])
+        .env("GITHUB_ACTIONS", "true")
+        // Nobody listens there.
+        .env("GITHUB_API_URL", "http://127.0.0.1:1")
+        .env("GITHUB_SERVER_URL", "https://github.com")
+        .env("GITHUB_REPOSITORY", "contoso/web")
+        .env("GITHUB_RUN_ID", "42")
+        .env("GITHUB_SHA", "5c1e0ff")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .env("SLOTWAY_GITHUB_TOKEN", token)
+        .output()
+        .expect("the binary runs");
+    let finished = Finished::from(output);
+    assert_eq!((finished.code, &finished.json()["outcome"]), (0, &"released".into()), "{}", finished.stderr);
+    let warning = finished.stderr.lines().find(|line| line.starts_with("::warning title=GitHub::"));
+    assert!(warning.is_some(), "{}", finished.stderr);
+    let shown = finished.stderr.lines().filter(|line| !line.starts_with("::add-mask::"));
+    assert!(!shown.into_iter().any(|line| line.contains(token)), "{}", finished.stderr);
+}
+
 fn messages(commits: &Value) -> Vec<&str> {
     let shown = commits["commits"].as_array().expect("a list");
     shown.iter().map(|commit| commit["message"].as_str().expect("a text")).collect()

@@ -22,6 +22,8 @@ mod carriage;
 
 use carriage::{http_request, kind_of, response};
 
+/// More than a run sends of one kind.
+pub(super) const FOR_EVER: usize = 100_000;
 /// How long a request or an answer travels.
 const FASTEST: Duration = Duration::from_millis(2);
 const SLOWEST: Duration = Duration::from_millis(40);
@@ -97,6 +99,13 @@ pub(super) enum Target {
         kind: String,
         /// From which number on.
         from: usize,
+        /// How many at most.
+        times: usize,
+    },
+    /// The first that follow one of this kind, so many of them.
+    After {
+        /// As in [`Seen`].
+        kind: String,
         /// How many at most.
         times: usize,
     },
@@ -294,7 +303,8 @@ impl Door {
         let mut state = self.lock();
         let number = state.log.len();
         let stage = state.stage;
-        let trouble = strike(&mut state.troubles, number, &kind);
+        let before = state.log.last().map(|seen| seen.kind.clone()).unwrap_or_default();
+        let trouble = strike(&mut state.troubles, number, &kind, &before);
         let never_leaves = matches!(trouble, Some(Trouble::Refused | Trouble::NoName));
         state.stage = match kind.as_str() {
             _ if never_leaves => stage,
@@ -400,12 +410,17 @@ fn until_date(after: Duration) -> Kind {
     Kind::Status { code: 429, headers, body: serde_json::Value::Null, act: false }
 }
 
-fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str) -> Option<Trouble> {
+fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str, before: &str) -> Option<Trouble> {
     for (target, trouble) in troubles {
         let strikes = match target {
             Target::Number(at) => *at == number,
             Target::Kind { kind: wanted, from, times } => {
                 let strikes = wanted == kind && number >= *from && *times > 0;
+                *times -= usize::from(strikes);
+                strikes
+            }
+            Target::After { kind: wanted, times } => {
+                let strikes = wanted == before && *times > 0;
                 *times -= usize::from(strikes);
                 strikes
             }

@@ -21,6 +21,9 @@ no secret was shown, and nothing changes afterwards that was called settled. All
 which outcome each leads to, with the version that production serves then. `v1` is the build from before, `v2` the
 new one, `bad` one that fails its checks with production's settings.
 
+A read changes nothing, so that a fault after a read was carried out stands for the same fault before. Until its swap a build
+that fails in production is released like any other.
+
 \"Once\" is the first request of its kind at that stage; \"from then on\" is that one and every later one of its kind.
 ";
 
