@@ -26,8 +26,8 @@ pub mod simulated;
 mod wire;
 
 pub use failure::{Refusal, SendError, Unclear};
-pub(crate) use file_body::CHANGED;
 pub use file_body::FileBody;
+pub(crate) use file_body::is_of_the_file;
 pub use network::{Network, NetworkError};
 pub use proxy::Proxies;
 pub use retry_after::retry_after;

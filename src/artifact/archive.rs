@@ -90,17 +90,17 @@ impl Links {
             return Ok(());
         }
         let bad = |problem| Err(bad_entry(archive.path, &entry.name, problem));
-        if entry.unicode_name.is_some() {
-            return bad("has a second name, in an archive with symbolic links");
-        }
-        let name = comparable(&entry.name);
-        if name.match_indices('/').any(|(end, _)| self.0.contains_key(&name[..end])) {
-            return bad("would be unpacked through a symbolic link");
-        }
-        match self.0.get_mut(&name) {
-            Some(true) => return bad("has a name that is given twice, once to a symbolic link"),
-            Some(met) => *met = true,
-            None => {}
+        let mut names: Vec<String> = entry.names().map(comparable).collect();
+        names.dedup();
+        for name in &names {
+            if name.match_indices('/').any(|(end, _)| self.0.contains_key(&name[..end])) {
+                return bad("would be unpacked through a symbolic link");
+            }
+            match self.0.get_mut(name) {
+                Some(true) => return bad("has a name that is given twice, once to a symbolic link"),
+                Some(met) => *met = true,
+                None => {}
+            }
         }
         if !entry.is_link {
             return Ok(());

@@ -87,6 +87,13 @@ pub(super) struct Entry {
     pub(super) is_link: bool,
 }
 
+impl Entry {
+    /// All names that somebody may give it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.name).chain(&self.unicode_name).map(Vec::as_slice)
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Tops {
     #[default]
@@ -155,7 +162,7 @@ impl Survey {
             if self.links.len() >= MOST_LINKS || self.link_name_bytes > MOST_LINK_NAME_BYTES {
                 return Err(bad_entry(path, &entry.name, "is one symbolic link too many (more than 10000)"));
             }
-            self.links.push(entry.name.clone());
+            self.links.extend(entry.names().map(<[u8]>::to_vec));
         }
         self.contents.files += u64::from(!is_folder(&entry.name));
         self.note_top(&entry.name);

@@ -74,8 +74,8 @@ impl AzureError {
                 "the server's certificate is not trusted here: for a private certificate authority give ca-file"
                     .to_owned(),
             ],
-            Self::Call { source: SendError::NotSent { reason }, .. } if reason.ends_with(http::CHANGED) => vec![
-                "make sure that nothing writes to the package any more before Slotway starts".to_owned(),
+            Self::Call { source: SendError::NotSent { reason }, .. } if http::is_of_the_file(reason) => vec![
+                "make sure that nothing writes to the package, or takes it away, once Slotway has started".to_owned(),
             ],
             Self::Call { doing, source } if doing.contains("metadata document") && source.refusal().is_some() => {
                 vec!["check resource-manager-url: no resource manager answers there".to_owned()]

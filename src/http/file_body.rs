@@ -16,8 +16,13 @@ use tokio_util::io::ReaderStream;
 use super::SendError;
 
 const CHUNK: usize = 128 * 1024;
-/// The words by which the advice knows this failure.
-pub(crate) const CHANGED: &str = "changed after its digest was taken";
+const CHANGED: &str = "changed after its digest was taken";
+const UNREADABLE: &str = "cannot be read any more";
+
+/// Whether the reason of a request that was not sent is its own body.
+pub(crate) fn is_of_the_file(reason: &str) -> bool {
+    reason.ends_with(CHANGED) || reason.contains(UNREADABLE)
+}
 
 /// A file to be sent, as it was when it was digested.
 #[derive(Clone)]
@@ -57,7 +62,7 @@ struct Reading {
 /// It cannot be opened, or has another length than it had.
 pub(super) async fn open(body: &FileBody) -> Result<(reqwest::Body, BrokenOff), SendError> {
     let unreadable =
-        |error| SendError::NotSent { reason: format!("{} cannot be read: {error}", body.path.display()) };
+        |error| SendError::NotSent { reason: format!("{} {UNREADABLE}: {error}", body.path.display()) };
     let file = tokio::fs::File::open(&body.path).await.map_err(unreadable)?;
     if file.metadata().await.map_err(unreadable)?.len() != body.size_bytes {
         return Err(SendError::NotSent { reason: changed(body) });
@@ -91,7 +96,7 @@ impl Reading {
         let path = self.body.path.display();
         let chunk = match self.chunks.next().await {
             Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => return Err(io::Error::other(format!("{path} cannot be read: {error}"))),
+            Some(Err(error)) => return Err(io::Error::other(format!("{path} {UNREADABLE}: {error}"))),
             None => return Err(io::Error::other(changed(&self.body))),
         };
         self.hasher.update(&chunk);

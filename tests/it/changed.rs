@@ -73,7 +73,7 @@ fn a_package_that_is_exchanged_between_digest_and_upload_is_not_deployed() {
     assert!(!other.exists(), "it was exchanged: {}", finished.stderr);
     assert_eq!((finished.code, &finished.json()["outcome"]), (3, &json!("refused")), "{}", finished.stderr);
     assert!(finished.stderr.contains("app.zip changed after its digest was taken"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("nothing writes to the package any more"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("nothing writes to the package"), "{}", finished.stderr);
     let requests = service.control("GET", "requests", &Value::Null);
     let requests = requests.as_array().expect("a list");
     let is_upload =

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms a room may name. What is not listed may name no other room.
 const MAY_NAME: [(&str, &[&str]); 15] = [
-    ("artifact", &["names", "scratch"]),
+    ("artifact", &["names", "scratch", "text"]),
     ("azure", &["clock", "http", "names", "secret"]),
     ("checks", &["http", "names", "secret", "text"]),
     // Never azure: a shared wire type would let one mistake hide on both sides.

@@ -233,7 +233,11 @@ fn an_entry_that_says_two_things_is_refused() {
 
 /// An archive whose one entry has a Unicode Path field.
 fn with_unicode_path(name: &str, flags: u16, unicode: &str) -> Vec<u8> {
-    let bytes = with_files(&[name]);
+    given_unicode_path(&with_files(&[name]), name, flags, unicode)
+}
+
+/// The same archive with the field at its first entry, which has this name.
+fn given_unicode_path(bytes: &[u8], name: &str, flags: u16, unicode: &str) -> Vec<u8> {
     let mut checksum = flate2::Crc::new();
     checksum.update(name.as_bytes());
     let length = u16::try_from(5 + unicode.len()).expect("short");
@@ -242,7 +246,7 @@ fn with_unicode_path(name: &str, flags: u16, unicode: &str) -> Vec<u8> {
     field.push(1);
     field.extend(checksum.sum().to_le_bytes());
     field.extend(unicode.bytes());
-    let mut bytes = patched(&bytes, 8, &flags.to_le_bytes());
+    let mut bytes = patched(bytes, 8, &flags.to_le_bytes());
     let start = bytes.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");
     assert_eq!(u16_at(&bytes, start + 30), 0, "no field yet");
     bytes[start + 30..start + 32].copy_from_slice(&(length + 4).to_le_bytes());
@@ -257,6 +261,19 @@ fn with_unicode_path(name: &str, flags: u16, unicode: &str) -> Vec<u8> {
 #[test]
 fn a_unicode_path_may_spell_a_name_better_and_nothing_else() {
     assert!(inspect_bytes(&with_unicode_path("cafe.txt", 0, "caf\u{e9}.txt")).is_ok());
+    // Beside links both names count.
+    let beside = |link: &str| {
+        let bytes = zipped(|writer| {
+            writer.start_file("cafe/x", plain()).expect("an entry");
+            writer.add_symlink(link, "elsewhere", plain()).expect("a link");
+        });
+        inspect_bytes(&given_unicode_path(&bytes, "cafe/x", 0, "caf\u{e9}/x"))
+    };
+    assert_eq!(beside("other").expect("good").files, 2);
+    for link in ["cafe", "caf\u{e9}"] {
+        let told = beside(link).expect_err("refused").to_string();
+        assert!(told.ends_with("would be unpacked through a symbolic link"), "{link}: {told}");
+    }
     for (name, flags, unicode) in [
         ("index.html", 0, "evil.html"),
         ("index.html", 0, "../\u{e9}.html"),
