@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::seen::Seen;
 use super::{ArtifactError, LARGEST_PACKAGE, Progress, Reporter};
 
 const BUFFER: usize = 256 * 1024;
@@ -17,6 +18,7 @@ const STEP: u64 = 4 * 1024 * 1024;
 pub(super) struct Digested {
     pub(super) sha256: String,
     pub(super) size_bytes: u64,
+    pub(super) seen: Seen,
 }
 
 /// Digests a file.
@@ -50,10 +52,11 @@ pub(super) fn digest(path: &Path, reporter: &Reporter) -> Result<Digested, Artif
         }
     }
     let after = file.metadata().map_err(unreadable)?;
-    if bytes != total_bytes || after.len() != total_bytes || after.modified().ok() != before.modified().ok() {
-        return Err(ArtifactError::Changed { path: path.to_owned() });
+    let seen = Seen::of(&before);
+    if bytes != total_bytes || Seen::of(&after) != seen {
+        return Err(ArtifactError::Changed { path: path.to_owned(), how: "changed" });
     }
     reporter.tell(Progress::Digesting { bytes, total_bytes }, true)?;
     let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Digested { sha256, size_bytes: total_bytes })
+    Ok(Digested { sha256, size_bytes: total_bytes, seen })
 }

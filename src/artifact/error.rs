@@ -118,11 +118,13 @@ pub enum ArtifactError {
         /// What is wrong, reads after the link.
         problem: &'static str,
     },
-    /// It changed while it was read, or since.
-    #[error("{path} changed while it was being prepared", path = show(.path))]
+    /// It is not what it was when the package was begun.
+    #[error("{path} {how} while the package was being prepared", path = show(.path))]
     Changed {
         /// The file.
         path: PathBuf,
+        /// Whether it changed, appeared or vanished.
+        how: &'static str,
     },
     /// The packed file cannot be written.
     #[error("the packed file cannot be written to the temporary folder")]

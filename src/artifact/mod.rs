@@ -10,6 +10,7 @@ mod digest;
 mod entry_name;
 mod error;
 mod pack;
+mod seen;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -229,9 +230,12 @@ fn prepare_folder(
     }
     let root = std::fs::canonicalize(folder)
         .map_err(|source| ArtifactError::Unreadable { path: folder.to_owned(), source })?;
-    let list = walk::list(&root)?;
-    let path = reporter.shelf.make()?.join("package.zip");
+    let list = walk::list(&root, None)?;
+    let scratch = reporter.shelf.make()?;
+    let path = scratch.join("package.zip");
     pack::pack(&root, &list, &path, reporter)?;
+    let own = std::fs::canonicalize(&scratch).map_err(|source| ArtifactError::Temporary { source })?;
+    walk::refuse_changes(&root, &own, &list)?;
     let digested = digest::digest(&path, reporter)?;
     Ok(Artifact {
         package_type,
@@ -256,11 +260,16 @@ fn prepare_file(
             PackageType::of_file(path).ok_or_else(|| ArtifactError::UnknownType { path: path.to_owned() })?
         }
     };
+    let unreadable = |source| ArtifactError::Unreadable { path: path.to_owned(), source };
+    let seen = seen::Seen::of(&std::fs::metadata(path).map_err(unreadable)?);
     let contents = match package_type.is_archive() {
         true => Some(archive::inspect(path)?),
         false => None,
     };
     let digested = digest::digest(path, reporter)?;
+    if digested.seen != seen {
+        return Err(ArtifactError::Changed { path: path.to_owned(), how: "changed" });
+    }
     let mut warnings = Vec::new();
     let mut files = None;
     if let Some(contents) = contents {

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
+use super::seen::Seen;
 use super::walk::Listed;
 use super::{ArtifactError, LARGEST_PACKAGE, Progress, Reporter};
 
@@ -169,8 +170,16 @@ impl Packing<'_> {
     fn add(&mut self, writer: &mut ZipWriter<Target>, listed: &Listed) -> Result<(), ArtifactError> {
         let path = self.root.join(&listed.name);
         let unreadable = |source| ArtifactError::Unreadable { path: path.clone(), source };
-        let mut file = File::open(&path).map_err(unreadable)?;
+        let changed = |how| ArtifactError::Changed { path: path.clone(), how };
+        let mut file = open(&path, listed.is_link).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed("vanished"),
+            _ if is_now_a_link(&path, listed) => changed("changed"),
+            _ => unreadable(error),
+        })?;
         let before = file.metadata().map_err(unreadable)?;
+        if Seen::of(&before) != listed.seen {
+            return Err(changed("changed"));
+        }
         writer.start_file(&listed.name, options(listed, before.len())).map_err(cannot_write)?;
         let (mut size, mut told) = (0, 0);
         loop {
@@ -188,11 +197,34 @@ impl Packing<'_> {
             }
         }
         let after = file.metadata().map_err(unreadable)?;
-        let is_same = size == before.len()
-            && after.len() == before.len()
-            && after.modified().ok() == before.modified().ok();
-        if is_same { Ok(()) } else { Err(ArtifactError::Changed { path }) }
+        let is_same = size == before.len() && Seen::of(&after) == listed.seen;
+        if is_same { Ok(()) } else { Err(changed("changed")) }
     }
+}
+
+/// Opens a file, which may have become something else since it was listed: a link is followed only where there was
+/// one, and nothing is waited for. Whether it is the same file is told when it is open.
+#[cfg(unix)]
+fn open(path: &Path, is_link: bool) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use nix::fcntl::OFlag;
+
+    let flags = if is_link { OFlag::O_NONBLOCK } else { OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW };
+    File::options().read(true).custom_flags(flags.bits()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path, is_link: bool) -> io::Result<File> {
+    let file = File::open(path)?;
+    match std::fs::symlink_metadata(path)?.is_symlink() == is_link {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+fn is_now_a_link(path: &Path, listed: &Listed) -> bool {
+    !listed.is_link && std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 /// Fills the buffer as far as the file reaches.

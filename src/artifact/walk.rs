@@ -3,6 +3,7 @@
 //! Owns `.slotwayignore` and the rules about symbolic links and names. Must not
 //! read any file but `.slotwayignore`.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs::{self, FileType, Metadata};
 use std::io;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::ArtifactError;
+use super::seen::Seen;
 
 const IGNORE_FILE: &str = ".slotwayignore";
 /// A list of patterns is a page or two.
@@ -25,13 +27,17 @@ pub(super) struct Listed {
     pub(super) name: String,
     /// Whether it may be run.
     pub(super) executable: bool,
+    /// Whether the last part of its path is a symbolic link.
+    pub(super) is_link: bool,
+    /// What it was when it was listed.
+    pub(super) seen: Seen,
 }
 
 /// Lists the files of a folder, given by its canonical path, sorted by the bytes of their names.
 ///
-/// Folders have no entries of their own, so an empty one is not packed.
-pub(super) fn list(root: &Path) -> Result<Vec<Listed>, ArtifactError> {
-    let mut walk = Walk { root, ignore: read_ignore_file(root)?, files: Vec::new() };
+/// Folders have no entries of their own, so an empty one is not packed, nor is the folder that Slotway packs in.
+pub(super) fn list(root: &Path, own: Option<&Path>) -> Result<Vec<Listed>, ArtifactError> {
+    let mut walk = Walk { root, own, ignore: read_ignore_file(root)?, files: Vec::new() };
     walk.folder(root, "", &mut vec![root.to_owned()])?;
     let mut files = walk.files;
     if files.is_empty() {
@@ -40,6 +46,25 @@ pub(super) fn list(root: &Path) -> Result<Vec<Listed>, ArtifactError> {
     files.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     refuse_case_clashes(&files)?;
     Ok(files)
+}
+
+/// Lists the folder once more and refuses any difference: what is packed shall be what was there at one moment.
+pub(super) fn refuse_changes(root: &Path, own: &Path, before: &[Listed]) -> Result<(), ArtifactError> {
+    let now = list(root, Some(own))?;
+    let changed = |file: &Listed, how| Err(ArtifactError::Changed { path: root.join(&file.name), how });
+    for (one, other) in before.iter().zip(&now) {
+        match one.name.as_bytes().cmp(other.name.as_bytes()) {
+            Ordering::Less => return changed(one, "vanished"),
+            Ordering::Greater => return changed(other, "appeared"),
+            Ordering::Equal if one != other => return changed(one, "changed"),
+            Ordering::Equal => {}
+        }
+    }
+    match (before.get(now.len()), now.get(before.len())) {
+        (Some(file), _) => changed(file, "vanished"),
+        (_, Some(file)) => changed(file, "appeared"),
+        (None, None) => Ok(()),
+    }
 }
 
 /// What a thing is that is neither file, folder nor link.
@@ -63,6 +88,7 @@ pub(super) fn special_kind(file_type: FileType) -> Option<&'static str> {
 
 struct Walk<'r> {
     root: &'r Path,
+    own: Option<&'r Path>,
     ignore: Gitignore,
     files: Vec<Listed>,
 }
@@ -115,6 +141,9 @@ impl Walk<'_> {
             return Err(ArtifactError::NotAFile { path: path.to_owned(), kind });
         }
         if metadata.is_dir() {
+            if self.own == Some(path) {
+                return Ok(());
+            }
             chain.push(fs::canonicalize(path).map_err(unreadable)?);
             self.folder(path, &format!("{name}/"), chain)?;
             chain.pop();
@@ -123,7 +152,12 @@ impl Walk<'_> {
         if self.files.len() >= MOST_FILES {
             return Err(ArtifactError::TooManyFiles { path: self.root.to_owned(), most: MOST_FILES });
         }
-        self.files.push(Listed { name: name.to_owned(), executable: is_executable(&metadata) });
+        self.files.push(Listed {
+            name: name.to_owned(),
+            executable: is_executable(&metadata),
+            is_link: own.is_symlink(),
+            seen: Seen::of(&metadata),
+        });
         Ok(())
     }
 

@@ -32,7 +32,8 @@ async fn deploy(context: &Context, inputs: &ProfileInputs) -> Result<u8, Error> 
     run::finish(context, Verb::Deploy, record, done, &Handover { site, slot, release: None }).await
 }
 
-async fn journaled(context: &Context, inputs: &ProfileInputs) -> Result<Done, Error> {
+/// Deploys and gives back what happened.
+pub(super) async fn journaled(context: &Context, inputs: &ProfileInputs) -> Result<Done, Error> {
     let show = |entry: &_| context.terminal.show(entry);
     let mut journal = Journal::new(&show);
     let profile = &inputs.profile;

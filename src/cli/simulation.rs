@@ -33,6 +33,7 @@ mod fault;
 mod hooked;
 mod left;
 mod matrix;
+mod others;
 mod packages;
 mod random;
 mod rival;
@@ -85,6 +86,11 @@ struct Order {
     package: Option<PathBuf>,
     release: Option<String>,
     previous: Option<String>,
+    /// Instead of a package.
+    image: Option<String>,
+    startup_command: Option<String>,
+    /// What signs in instead of the usual.
+    profile: Option<String>,
 }
 
 /// How a run ended.
@@ -167,6 +173,8 @@ fn brisk() -> Durations {
         swap_switch: s(1),
         swap_finish: s(5),
         scm_restart: s(4),
+        // So that the operation is asked before the site tells its end.
+        retry_after: s(1),
         ..Durations::realistic()
     }
 }
@@ -228,11 +236,11 @@ impl Simulation {
         if client.is_hook {
             hook::settle_only_its_own(&mut context);
         }
-        let inputs = match context.inputs(Needs::Change(order.verb)) {
-            Ok(inputs) => inputs,
-            Err(error) => return Ran::Failed(error.into()),
+        let done = match order.profile {
+            Some(_) => by_profile(&context).await,
+            None => by_token(&context, order.verb).await,
         };
-        let done = match run::journaled(&context, order.verb, &inputs).await {
+        let done = match done {
             Ok(done) => done,
             Err(error) => return Ran::Failed(error.into()),
         };
@@ -254,10 +262,18 @@ impl Simulation {
 
     fn raw(&self, order: &Order) -> Raw {
         let mut raw = Raw::default();
-        rehearse::offer_connection(&mut raw, self.inside.ready());
+        if order.profile.is_none() {
+            rehearse::offer_connection(&mut raw, self.inside.ready());
+        }
         let package = order.package.as_ref().map(|path| path.display().to_string());
-        let given =
-            [("package", &package), ("release-id", &order.release), ("previous-build", &order.previous)];
+        let given = [
+            ("package", &package),
+            ("release-id", &order.release),
+            ("previous-build", &order.previous),
+            ("images", &order.image),
+            ("startup-command", &order.startup_command),
+            ("publish-profile", &order.profile),
+        ];
         for (name, value) in given {
             if let Some(value) = value {
                 raw.offer(name, value.clone(), Source::Flag);
@@ -273,6 +289,16 @@ impl Simulation {
         self.history.end();
         drop(self.folder);
     }
+}
+
+async fn by_token(context: &Context, verb: Verb) -> Result<run::Done, crate::error::Error> {
+    let inputs = context.inputs(Needs::Change(verb))?;
+    run::journaled(context, verb, &inputs).await
+}
+
+async fn by_profile(context: &Context) -> Result<run::Done, crate::error::Error> {
+    let inputs = context.profile("deploy")?.expect("a profile was given");
+    super::by_profile::journaled(context, &inputs).await
 }
 
 impl Order {
@@ -297,7 +323,8 @@ impl Order {
     }
 
     fn bare(verb: Verb) -> Self {
-        Self { verb, package: None, release: None, previous: None }
+        let (package, release, previous) = (None, None, None);
+        Self { verb, package, release, previous, image: None, startup_command: None, profile: None }
     }
 }
 

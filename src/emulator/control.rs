@@ -106,6 +106,10 @@ enum Act {
     Restart {
         slot: SlotName,
     },
+    /// Kudu alone.
+    RestartScm {
+        slot: SlotName,
+    },
     Start {
         slot: SlotName,
     },
@@ -153,6 +157,7 @@ fn act(cloud: &Cloud, action: Act) -> Reply {
             cloud.shared.act(|world| world.perform(Action::Deploy { slot, package }))
         }
         Act::Restart { slot: name } => cloud.shared.act(|world| world.restart(&slot(name))),
+        Act::RestartScm { slot } => cloud.shared.act(|world| world.perform(Action::RestartScm { slot })),
         Act::Start { slot: name } => cloud.shared.act(|world| world.start(&slot(name))),
         Act::Stop { slot: name } => cloud.shared.act(|world| world.stop(&slot(name))),
         Act::Settings { slot: name, set } => {

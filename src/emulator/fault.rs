@@ -121,6 +121,12 @@ pub enum Kind {
         #[serde(default)]
         act: bool,
     },
+    /// 200 with bytes that are not UTF-8 where a JSON document belongs.
+    NotUtf8 {
+        /// Whether the service acts.
+        #[serde(default)]
+        act: bool,
+    },
     /// A body without an end.
     Endless {
         /// Whether the service acts.
@@ -199,6 +205,7 @@ impl Kind {
             Self::Stall { .. } => "stall",
             Self::Garbage { .. } => "garbage",
             Self::Html { .. } => "html",
+            Self::NotUtf8 { .. } => "not-utf8",
             Self::Endless { .. } => "endless",
             Self::Status { .. } => "status",
             Self::Echo { .. } => "echo",

@@ -18,7 +18,7 @@ use super::misbehave::Marks;
 use super::runtime::Shared;
 use super::scenario::Scenario;
 use super::world::{SlotHosts, SlotRef, World};
-use super::{Places, Ready, StartError, describe, identity, prepare_folder, tenant, wire};
+use super::{Places, Ready, StartError, describe, identity, prepare_folder, tenant, unpack_images, wire};
 use crate::names::SlotName;
 
 const RESOURCE_MANAGER: &str = "management.test";
@@ -66,6 +66,7 @@ impl Inside {
         };
         let ready = describe(&scenario, places, &hosts, folder.join("ca.pem"), Some(secret.to_owned()));
         let directory = tenant(&ready, &scenario)?;
+        unpack_images(&scenario, &folder.join("contents")).await?;
         let world = World::new(&scenario, &hosts, folder.join("contents"), now)?;
         let shared = Shared::start(world, scenario.time, Default::default());
         let identity = identity(&ready, &scenario, &folder);

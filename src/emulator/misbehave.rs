@@ -33,6 +33,9 @@ const ENDLESS_PACE: Duration = Duration::from_millis(10);
 /// What a client gets that is told to be spoken garbage to.
 const GARBAGE: &[u8] = b"\x00\xffSSH-2.0-\x7fnot \x1b[31mHTTP\r\n\r\n\x80\x81\x82\r\n";
 
+/// A document whose one string is not UTF-8.
+const NOT_UTF8: &[u8] = b"{\"value\": \"\xff\xfe\xc3\x28\"}";
+
 /// How the connection of a request is to end.
 #[derive(Debug, Default)]
 pub struct Marks {
@@ -97,6 +100,10 @@ pub async fn carry_out(
         Kind::Html { status, act: does } => {
             first(*does, act, pass).await;
             Ok(html(*status))
+        }
+        Kind::NotUtf8 { act: does } => {
+            first(*does, act, pass).await;
+            Ok(wire::content(StatusCode::OK, "application/json; charset=utf-8", NOT_UTF8))
         }
         Kind::Endless { act: does } => {
             first(*does, act, pass).await;

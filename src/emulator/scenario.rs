@@ -39,6 +39,9 @@ pub struct Scenario {
     pub seed: u64,
     /// How long things take.
     pub durations: Durations,
+    /// Whether sites keep `inProgressOperationId` to themselves: no recording ever showed one
+    /// (seen-in-recordings.md 4).
+    pub hides_operations: bool,
     /// Whether time runs or is stepped.
     pub time: TimeMode,
     /// Who may sign in.
@@ -306,6 +309,7 @@ impl Default for Scenario {
             location: "West Europe".to_owned(),
             seed: 1,
             durations: Durations::default(),
+            hides_operations: false,
             time: TimeMode::Real,
             application: ApplicationSeed::default(),
             slots: BTreeMap::new(),

@@ -5,7 +5,7 @@ use crate::service::Service;
 use crate::trouble::{QUICK, outcome};
 
 /// All but `stall`, which ends with a time-out or a signal (signals.rs).
-const FAULTS: [&str; 12] = [
+const FAULTS: [&str; 13] = [
     "refuse",
     "reset-before",
     "garbage",
@@ -14,6 +14,7 @@ const FAULTS: [&str; 12] = [
     "cut-body",
     "{garbage: {act: true}}",
     "html",
+    "not-utf8",
     "{html: {status: 502, act: true}}",
     "endless",
     "{status: {code: 504, act: true}}",

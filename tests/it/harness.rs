@@ -31,6 +31,16 @@ impl Place {
         Self { folder: tempfile::tempdir().expect("a temp folder") }
     }
 
+    /// A folder in memory, if this machine has such a place with so much room.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_memory(bytes: u64, files: u64) -> Option<Self> {
+        let memory = Path::new("/dev/shm");
+        let room = nix::sys::statvfs::statvfs(memory).ok()?;
+        let is_roomy =
+            room.blocks_available() * room.fragment_size() >= bytes && room.files_available() >= files;
+        is_roomy.then(|| tempfile::tempdir_in(memory).ok().map(|folder| Self { folder })).flatten()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -19,7 +19,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it with a scenario (YAML, may be empty).
     pub(crate) fn start(scenario: &str) -> Self {
-        let place = Place::new();
+        Self::start_in(Place::new(), scenario)
+    }
+
+    /// The same in a folder that is there.
+    pub(crate) fn start_in(place: Place, scenario: &str) -> Self {
         let mut arguments = vec!["emulator"];
         let file = place.write("scenario.yml", scenario).display().to_string();
         if !scenario.is_empty() {

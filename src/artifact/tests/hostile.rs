@@ -126,19 +126,125 @@ fn a_file_that_grows_while_it_is_packed_is_refused() {
         result
     });
     let error = result.expect_err("it changed").to_string();
-    assert!(error.ends_with("server.log changed while it was being prepared"), "{error}");
+    assert!(error.ends_with("server.log changed while the package was being prepared"), "{error}");
+}
+
+/// What packing says when something happens between the list and its turn.
+fn packed_after(source: &Path, change: impl FnOnce()) -> Result<(), ArtifactError> {
+    let (sender, _steps) = mpsc::channel(1000);
+    let reporter = Reporter { sender, shelf: Shelf::default() };
+    let list = walk::list(source, None).expect("a list");
+    change();
+    pack::pack(source, &list, &folder(&[]).path().join("package.zip"), &reporter)
 }
 
 #[test]
-fn a_file_that_vanishes_between_list_and_pack_is_refused() {
-    let (sender, _steps) = mpsc::channel(1000);
-    let reporter = Reporter { sender, shelf: Shelf::default() };
+fn a_file_that_changes_between_list_and_pack_is_refused() {
     let source = folder(&[("a", "A"), ("b", "B")]);
-    let list = walk::list(source.path()).expect("a list");
-    fs::remove_file(source.path().join("b")).expect("removed");
-    let target = folder(&[]);
-    let error = pack::pack(source.path(), &list, &target.path().join("p.zip"), &reporter).expect_err("gone");
-    assert!(matches!(&error, ArtifactError::Unreadable { path, .. } if path.ends_with("b")), "{error}");
+    let path = source.path().join("b");
+    assert!(packed_after(source.path(), || ()).is_ok());
+    let told = |change: &dyn Fn()| packed_after(source.path(), change).expect_err("refused").to_string();
+    let error = told(&|| fs::write(&path, "longer").expect("written"));
+    assert!(error.ends_with("b changed while the package was being prepared"), "{error}");
+    let error = told(&|| fs::remove_file(&path).expect("removed"));
+    assert!(error.ends_with("b vanished while the package was being prepared"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_exchanged_between_list_and_pack_is_refused() {
+    let outside = folder(&[("secret", "S")]);
+    let fresh = || folder(&[("a", "A"), ("b", "B"), ("c/d", "D"), ("link", "L")]);
+    let told = |change: &dyn Fn(&Path)| {
+        let source = fresh();
+        std::os::unix::fs::symlink("a", source.path().join("e")).expect("a link");
+        let error = packed_after(source.path(), || change(source.path())).expect_err("refused").to_string();
+        error.trim_start_matches(&source.path().display().to_string()).to_owned()
+    };
+    let changed = |name: &str| format!("/{name} changed while the package was being prepared");
+    let exchanged = |folder: &Path, name: &str, target: &Path| {
+        fs::rename(folder.join(name), outside.path().join("old")).expect("moved");
+        std::os::unix::fs::symlink(target, folder.join(name)).expect("a link");
+    };
+    assert_eq!(told(&|folder| exchanged(folder, "b", &outside.path().join("secret"))), changed("b"));
+    fs::create_dir(outside.path().join("c")).expect("a folder");
+    fs::write(outside.path().join("c/d"), "E").expect("a file");
+    assert_eq!(
+        told(&|folder| {
+            fs::rename(folder.join("c"), outside.path().join("old-c")).expect("moved");
+            std::os::unix::fs::symlink(outside.path().join("c"), folder.join("c")).expect("a link");
+        }),
+        changed("c/d")
+    );
+    assert_eq!(
+        told(&|folder| {
+            fs::remove_file(folder.join("e")).expect("removed");
+            std::os::unix::fs::symlink(outside.path().join("secret"), folder.join("e")).expect("a link");
+        }),
+        changed("e")
+    );
+    // Another file of the same length, with the same time; and a pipe, for which nobody waits.
+    assert_eq!(
+        told(&|folder| {
+            let time = fs::metadata(folder.join("b")).expect("b").modified().expect("a time");
+            fs::write(folder.join("new"), "X").expect("written");
+            let file = fs::File::options().write(true).open(folder.join("new")).expect("new");
+            file.set_modified(time).expect("set");
+            fs::rename(folder.join("new"), folder.join("b")).expect("renamed");
+        }),
+        changed("b")
+    );
+    assert_eq!(
+        told(&|folder| {
+            fs::remove_file(folder.join("b")).expect("removed");
+            nix::unistd::mkfifo(&folder.join("b"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        }),
+        changed("b")
+    );
+}
+
+/// What preparing says when something happens after the first file was read and before the end of packing: a channel
+/// that holds one step is full then, and the last step of packing waits for room in it.
+fn prepared_amid(source: &Path, change: impl FnOnce()) -> Result<Artifact, ArtifactError> {
+    let (sender, mut steps) = mpsc::channel(1);
+    let reporter = Reporter { sender: sender.clone(), shelf: Shelf::default() };
+    std::thread::scope(|scope| {
+        let work = scope.spawn(move || prepare_blocking(source, None, &reporter));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while sender.capacity() > 0 {
+            assert!(std::time::Instant::now() < deadline, "waited in vain for the first packed file");
+            std::thread::yield_now();
+        }
+        drop(sender);
+        change();
+        while steps.blocking_recv().is_some() {}
+        work.join().expect("it ends")
+    })
+}
+
+#[test]
+fn a_file_that_changes_after_it_was_packed_is_refused() {
+    let source = folder(&[("a", "A"), ("b", "B"), ("d", "D")]);
+    let at = |name: &str| source.path().join(name);
+    assert_eq!(prepared_amid(source.path(), || ()).expect("packed").files, Some(3));
+    let told = |change: &dyn Fn()| prepared_amid(source.path(), change).expect_err("refused").to_string();
+    let error = told(&|| fs::write(at("a"), "longer").expect("written"));
+    assert!(error.ends_with("a changed while the package was being prepared"), "{error}");
+    for new in ["c", "e"] {
+        let error = told(&|| fs::write(at(new), "N").expect("written"));
+        assert!(error.ends_with(&format!("{new} appeared while the package was being prepared")), "{error}");
+        fs::remove_file(at(new)).expect("removed");
+    }
+    let error = told(&|| fs::remove_file(at("a")).expect("removed"));
+    assert!(error.ends_with("a vanished while the package was being prepared"), "{error}");
+}
+
+#[test]
+fn the_folder_that_is_packed_in_is_not_packed() {
+    let source = folder(&[("a", "A"), ("own/package.zip", "half of it")]);
+    let before = walk::list(source.path(), Some(&source.path().join("own"))).expect("a list");
+    assert_eq!(before.len(), 1);
+    walk::refuse_changes(source.path(), &source.path().join("own"), &before).expect("nothing changed");
 }
 
 #[cfg(unix)]

@@ -384,6 +384,9 @@ async fn no_secret_shows_in_logs_errors_or_debug_output() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
+    // While there is one subscriber alone, tracing asks the thread that comes to an event first whether
+    // anybody wants it (tracing-core callsite.rs, has_just_one), and other tests' threads have none.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     // A server that repeats what it was sent, once it has given a token.
     let refuse = AtomicUsize::new(0);

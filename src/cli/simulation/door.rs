@@ -7,19 +7,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::stream;
-use http_body_util::BodyExt as _;
 use reqwest::{Request, Response};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::chance::Chance;
-use crate::emulator::cloud::Service;
+use super::others::{self, Deed};
 use crate::emulator::fault::Kind;
 use crate::emulator::inside::{Inside, Silence};
-use crate::emulator::wire::Path;
 use crate::http::simulated::{NoAnswer, Simulated};
+
+mod carriage;
+
+use carriage::{http_request, kind_of, response};
 
 /// How long a request or an answer travels.
 const FASTEST: Duration = Duration::from_millis(2);
@@ -28,12 +29,15 @@ const SLOWEST: Duration = Duration::from_millis(40);
 /// The one request that changes production.
 pub(super) const SWAP: &str = "arm POST staging slotsswap";
 
+/// How the kind of a request to a host begins that is none of the service's.
+pub(super) const ELSEWHERE: &str = "elsewhere";
+
 /// How far a run has come, as its own requests tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Stage {
     /// Nothing has been changed.
     Reading,
-    /// The package has been sent.
+    /// The package has been sent, or the configuration.
     Deploying,
     /// The note beside the deployment has been written.
     Staged,
@@ -52,6 +56,8 @@ pub(super) struct Seen {
     pub(super) stage: Stage,
     /// Whom it asked for what, without what differs from run to run.
     pub(super) kind: String,
+    /// When, since the client came to be.
+    pub(super) after: Duration,
     /// Whether it was treated badly.
     pub(super) troubled: bool,
     /// The status of the answer, if one left the service.
@@ -73,6 +79,11 @@ pub(super) enum Trouble {
     UntilDate(Duration),
     /// The answer is for a token that the service does not take any more.
     TokensEnd,
+    /// The service does its work, and the answer says that it is under way, to be asked for at the
+    /// same place.
+    StillRunning,
+    /// Somebody else does this just before the request arrives, which is answered well.
+    Deed(Deed),
 }
 
 /// Which requests a trouble meets.
@@ -146,6 +157,7 @@ pub(super) enum Point {
 
 struct State {
     chance: Chance,
+    began: Instant,
     log: Vec<Seen>,
     stage: Stage,
     troubles: Vec<(Target, Trouble)>,
@@ -169,6 +181,7 @@ impl Door {
     pub(super) fn new(inside: Arc<Inside>, chance: Chance) -> Arc<Self> {
         let state = State {
             chance,
+            began: Instant::now(),
             log: Vec::new(),
             stage: Stage::Reading,
             troubles: Vec::new(),
@@ -234,12 +247,16 @@ impl Door {
         }
         let deadline = request.timeout().map(|limit| Instant::now() + *limit);
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        let Some((service, path)) = self.inside.place(&host, request.url().path()) else {
-            return Err(NoAnswer::NoName);
+        let place = self.inside.place(&host, request.url().path());
+        let kind = match &place {
+            Some((service, path)) => kind_of(service, path, &request),
+            None => format!("{ELSEWHERE} {} {host}", request.method()),
         };
-        let (number, trouble) = self.note(&service, &path, &request);
+        let id = request.headers().get("x-ms-client-request-id").and_then(|id| id.to_str().ok());
+        let (number, trouble) = self.note(kind, id.map(str::to_owned));
         self.reach(number, Boundary::BeforeSent).await;
         self.travel(number, "there").await;
+        let Some((service, path)) = place else { return Err(NoAnswer::NoName) };
         let kind = match &trouble {
             Some(Trouble::Refused) => return Err(NoAnswer::Refused),
             Some(Trouble::NoName) => return Err(NoAnswer::NoName),
@@ -249,11 +266,19 @@ impl Door {
                 self.inside.cloud().directory.expire_all();
                 None
             }
-            None => None,
+            Some(Trouble::Deed(deed)) => {
+                others::act(&self.inside, deed);
+                None
+            }
+            Some(Trouble::StillRunning) | None => None,
         };
+        let url = request.url().to_string();
         let request = http_request(request)?;
-        let answer = self.inside.answer((service, path), request, kind.as_ref()).await;
+        let mut answer = self.inside.answer((service, path), request, kind.as_ref()).await;
         self.note_answer(number, answer.as_ref().ok());
+        if trouble == Some(Trouble::StillRunning) {
+            answer = answer.map(|answer| carriage::still_running(&answer, &url));
+        }
         self.reach(number, Boundary::CarriedOut).await;
         self.travel(number, "back").await;
         let answer = answer.map_err(|silence| match silence {
@@ -265,8 +290,7 @@ impl Door {
         Ok(response(answer?, deadline))
     }
 
-    fn note(&self, service: &Service, path: &Path, request: &Request) -> (usize, Option<Trouble>) {
-        let kind = kind_of(service, path, request);
+    fn note(&self, kind: String, id: Option<String>) -> (usize, Option<Trouble>) {
         let mut state = self.lock();
         let number = state.log.len();
         let stage = state.stage;
@@ -274,7 +298,7 @@ impl Door {
         let never_leaves = matches!(trouble, Some(Trouble::Refused | Trouble::NoName));
         state.stage = match kind.as_str() {
             _ if never_leaves => stage,
-            "scm staging POST publish" => Stage::Deploying,
+            "scm staging POST publish" | "arm PATCH staging config/web" => Stage::Deploying,
             "scm staging PUT note" => Stage::Staged,
             SWAP if state.swap_out => Stage::SwappedBack,
             SWAP => Stage::Swapped,
@@ -282,9 +306,9 @@ impl Door {
         };
         state.swap_out |= kind == SWAP && !never_leaves;
         let troubled = trouble.is_some();
-        let id = request.headers().get("x-ms-client-request-id").and_then(|id| id.to_str().ok());
-        let swap_id = id.filter(|_| kind == SWAP).map(str::to_owned);
-        state.log.push(Seen { number, stage, kind, troubled, status: None, swap_id });
+        let swap_id = id.filter(|_| kind == SWAP);
+        let after = state.began.elapsed();
+        state.log.push(Seen { number, stage, kind, after, troubled, status: None, swap_id });
         (number, trouble)
     }
 
@@ -396,66 +420,4 @@ fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str) -> Opti
         }
     }
     None
-}
-
-/// Whom a request asks for what, without names that differ from run to run.
-fn kind_of(service: &Service, path: &Path, request: &Request) -> String {
-    let method = request.method().as_str();
-    let lower = path.lower();
-    match service {
-        Service::ResourceManager => {
-            let Some(at) = lower.iter().position(|segment| *segment == "sites") else {
-                let what = lower.iter().rev().find(|segment| !segment.contains(['.', '-'])).copied();
-                let farm = lower.contains(&"serverfarms");
-                return format!("arm {method} {}", if farm { "plan" } else { what.unwrap_or_default() });
-            };
-            let slot = path.slot().unwrap_or("production").to_lowercase();
-            let rest = if slot == "production" { at + 2 } else { at + 4 };
-            let rest = lower.get(rest..).unwrap_or_default();
-            let what = match rest {
-                [] => "site".to_owned(),
-                ["operationresults", ..] => "operationresults".to_owned(),
-                rest => rest.join("/"),
-            };
-            format!("arm {method} {slot} {what}")
-        }
-        Service::Authority => format!("login {method} token"),
-        Service::Scm(slot) => {
-            let what = match lower.strip_prefix(&["api"]).unwrap_or(&lower) {
-                ["vfs", ..] => "note".to_owned(),
-                ["deployments", _, "log"] => "log".to_owned(),
-                ["deployments", _, "log", _] => "log details".to_owned(),
-                rest => rest.join("/"),
-            };
-            format!("scm {} {method} {what}", slot.slot)
-        }
-        Service::App(slot) => format!("app {} {method} /{}", slot.slot, lower.join("/")),
-        Service::Control => "control".to_owned(),
-    }
-}
-
-fn http_request(request: Request) -> Result<hyper::Request<crate::emulator::front::Body>, NoAnswer> {
-    let broken = |error: reqwest::Error| NoAnswer::Broken(error.to_string());
-    let request: hyper::Request<reqwest::Body> = request.try_into().map_err(broken)?;
-    Ok(request.map(|body| body.map_err(Into::into).boxed()))
-}
-
-/// The answer as the client's library gives it: its body is read within the request's limit.
-fn response(answer: hyper::Response<crate::emulator::front::Body>, deadline: Option<Instant>) -> Response {
-    let (head, body) = answer.into_parts();
-    let chunks = stream::unfold(body, move |mut body| async move {
-        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let frame = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, body.frame()).await,
-            None => Ok(body.frame().await),
-        };
-        let chunk = match frame {
-            Ok(None) => return None,
-            Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
-            Ok(Some(Err(error))) => Err(std::io::Error::other(error)),
-            Err(_) => Err(late()),
-        };
-        Some((chunk, body))
-    });
-    hyper::Response::from_parts(head, reqwest::Body::wrap_stream(chunks)).into()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::door::Trouble;
+use super::others::{self, Deed};
 use crate::emulator::fault::Kind;
 
 /// One of the catalogue.
@@ -17,9 +18,27 @@ pub(super) struct Fault {
     pub(super) name: &'static str,
     /// What is done.
     pub(super) trouble: Trouble,
+    /// Words of which one tells it, in small letters; none where it is no failure by itself.
+    pub(super) words: &'static [&'static str],
 }
 
-/// The catalogue.
+impl Fault {
+    /// What somebody else does, where it is that.
+    pub(super) fn deed(&self) -> Option<&Deed> {
+        match &self.trouble {
+            Trouble::Deed(deed) => Some(deed),
+            _ => None,
+        }
+    }
+
+    /// Whether a text tells it.
+    pub(super) fn is_told_by(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.words.is_empty() || self.words.iter().any(|words| text.contains(words))
+    }
+}
+
+/// The catalogue of what happens to a request itself.
 pub(super) fn all() -> Vec<Fault> {
     let mut faults = connection();
     faults.extend(statuses());
@@ -28,83 +47,142 @@ pub(super) fn all() -> Vec<Fault> {
     faults
 }
 
-fn fault(name: &'static str, trouble: Trouble) -> Fault {
-    Fault { name, trouble }
+/// What others may do at a request, which itself is answered well.
+pub(super) fn by_others() -> Vec<Fault> {
+    let deeds = others::all().into_iter();
+    deeds.map(|(name, deed)| fault(name, Trouble::Deed(deed), &[])).collect()
 }
 
-fn kind(name: &'static str, kind: Kind) -> Fault {
-    fault(name, Trouble::Kind(kind))
+fn fault(name: &'static str, trouble: Trouble, words: &'static [&'static str]) -> Fault {
+    Fault { name, trouble, words }
 }
+
+fn kind(name: &'static str, kind: Kind, words: &'static [&'static str]) -> Fault {
+    fault(name, Trouble::Kind(kind), words)
+}
+
+const RESET: &[&str] = &["connection reset"];
+const CUT: &[&str] = &["cut off", "eof", "half of the answer"];
+const STALL: &[&str] = &["no answer within", "timed out", "in time"];
+const NOT_HTTP: &[&str] = &["invalid http"];
+const NO_JSON: &[&str] = &["json", "expected", "invalid type", "missing field", "cannot be read"];
 
 /// What happens below HTTP.
 fn connection() -> Vec<Fault> {
+    let late = |act| Kind::Delay { by: Duration::from_secs(8), act };
     vec![
-        fault("connection refused", Trouble::Refused),
-        fault("no such host", Trouble::NoName),
-        kind("reset before it is read", Kind::ResetBefore {}),
-        kind("reset after it was carried out", Kind::ResetAfter {}),
-        kind("answer cut in the middle", Kind::CutBody {}),
-        kind("stall", Kind::Stall { act: false }),
-        kind("stall after it was carried out", Kind::Stall { act: true }),
-        kind("not HTTP", Kind::Garbage { act: false }),
-        kind("not HTTP after it was carried out", Kind::Garbage { act: true }),
+        fault("connection refused", Trouble::Refused, &["connection refused"]),
+        fault("no such host", Trouble::NoName, &["no such host"]),
+        kind("reset before it is read", Kind::ResetBefore {}, RESET),
+        kind("reset after it was carried out", Kind::ResetAfter {}, RESET),
+        kind("answer cut in the middle", Kind::CutBody {}, CUT),
+        kind("carried out late", late(false), &["in time", "within"]),
+        kind("answered late", late(true), &["in time", "within"]),
+        kind("stall", Kind::Stall { act: false }, STALL),
+        kind("stall after it was carried out", Kind::Stall { act: true }, STALL),
+        kind("not HTTP", Kind::Garbage { act: false }, NOT_HTTP),
+        kind("not HTTP after it was carried out", Kind::Garbage { act: true }, NOT_HTTP),
     ]
 }
 
-fn status(name: &'static str, code: u16, headers: &[(&str, &str)], body: Value, act: bool) -> Fault {
+fn status(
+    name: &'static str,
+    code: u16,
+    headers: &[(&str, &str)],
+    body: Value,
+    act: bool,
+    words: &'static [&'static str],
+) -> Fault {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    kind(name, Kind::Status { code, headers, body, act })
+    kind(name, Kind::Status { code, headers, body, act }, words)
 }
 
 /// What gateways and services answer instead (arm-app-service.md §9, §15; kudu-deploy.md §4;
 /// seen-in-recordings.md 18, 19, 25).
 fn statuses() -> Vec<Fault> {
-    let arm = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
-    let site = |code: &str, message: &str| json!({"Code": code, "Message": message, "Details": []});
+    let mut faults = refusals();
+    faults.extend(throttling());
+    faults.extend(gateways());
+    faults
+}
+
+fn arm(code: &str, message: &str) -> Value {
+    json!({"error": {"code": code, "message": message}})
+}
+
+fn site(code: &str, message: &str) -> Value {
+    json!({"Code": code, "Message": message, "Details": []})
+}
+
+fn refusals() -> Vec<Fault> {
+    let refused = |name, code, body, words| status(name, code, &[], body, false, words);
     let locked = json!("There is a deployment currently in progress. Please try again when it completes.");
     let busy = site(
         "Conflict",
         "Cannot modify this site because another operation is in progress. Details: Id: 3fb7c1f6, OperationName: SwapSiteSlots, CreatedTime: 11/21/2026 12:00:00 PM",
     );
     vec![
-        status("400", 400, &[], arm("BadRequest", "The request is not valid."), false),
-        fault("tokens end", Trouble::TokensEnd),
-        status("401", 401, &[], arm("ExpiredAuthenticationToken", "The access token has expired."), false),
-        status("403", 403, &[], arm("AuthorizationFailed", "No authorization to do this."), false),
-        status("404", 404, &[], arm("ResourceNotFound", "It was not found."), false),
-        status("409 deployment lock", 409, &[], locked, false),
-        status("409 other operation", 409, &[], busy, false),
-        status("417", 417, &[], site("ExpectationFailed", "Cannot swap site slots for site 'shop'."), false),
-        status("429 for 5 s", 429, &[("retry-after", "5")], site("429", "Too many requests."), false),
+        refused("400", 400, arm("BadRequest", "The request is not valid."), &["400"]),
+        fault("tokens end", Trouble::TokensEnd, &["401"]),
+        refused("401", 401, arm("ExpiredAuthenticationToken", "The access token has expired."), &["401"]),
+        refused("403", 403, arm("AuthorizationFailed", "No authorization to do this."), &["403"]),
+        refused("404", 404, arm("ResourceNotFound", "It was not found."), &["404"]),
+        refused("409 deployment lock", 409, locked, &["409"]),
+        refused("409 other operation", 409, busy, &["409", "another operation"]),
+        refused("417", 417, site("ExpectationFailed", "Cannot swap site slots for site 'shop'."), &["417"]),
         status(
-            "429 until a past date",
-            429,
-            &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")],
+            "redirect elsewhere",
+            302,
+            &[("location", "https://elsewhere.test/")],
             Value::Null,
             false,
+            &["302"],
         ),
-        fault("429 until a date", Trouble::UntilDate(Duration::from_secs(7))),
-        status("429 for ages", 429, &[("retry-after", "99999999999")], Value::Null, false),
-        status("429 until nonsense", 429, &[("retry-after", "soon")], Value::Null, false),
-        status("500", 500, &[], arm("InternalServerError", "There was an error."), false),
-        status("500 after it was carried out", 500, &[], Value::Null, true),
-        kind("502", Kind::Html { status: 502, act: false }),
-        kind("503", Kind::Html { status: 503, act: false }),
-        kind("504", Kind::Html { status: 504, act: false }),
-        kind("504 after it was carried out", Kind::Html { status: 504, act: true }),
-        status("redirect elsewhere", 302, &[("location", "https://elsewhere.test/")], Value::Null, false),
+    ]
+}
+
+fn throttling() -> Vec<Fault> {
+    let told: &[&str] = &["429"];
+    let until =
+        |name, retry_after| status(name, 429, &[("retry-after", retry_after)], Value::Null, false, told);
+    vec![
+        status("429 for 5 s", 429, &[("retry-after", "5")], site("429", "Too many requests."), false, told),
+        until("429 until a past date", "Wed, 21 Oct 2015 07:28:00 GMT"),
+        fault("429 until a date", Trouble::UntilDate(Duration::from_secs(7)), told),
+        until("429 for ages", "99999999999"),
+        until("429 until nonsense", "soon"),
+    ]
+}
+
+fn gateways() -> Vec<Fault> {
+    let page = |name, status, act, words| kind(name, Kind::Html { status, act }, words);
+    vec![
+        status("500", 500, &[], arm("InternalServerError", "There was an error."), false, &["500"]),
+        status("500 after it was carried out", 500, &[], Value::Null, true, &["500"]),
+        page("502", 502, false, &["502"]),
+        page("502 after it was carried out", 502, true, &["502"]),
+        page("503", 503, false, &["503"]),
+        page("503 after it was carried out", 503, true, &["503"]),
+        page("504", 504, false, &["504"]),
+        page("504 after it was carried out", 504, true, &["504"]),
     ]
 }
 
 /// Answers of the right status with the wrong content.
 fn bodies() -> Vec<Fault> {
+    let text = |name, body: &str, act| status(name, 200, &[], json!(body), act, NO_JSON);
     vec![
-        kind("HTML", Kind::Html { status: 200, act: false }),
-        kind("HTML after it was carried out", Kind::Html { status: 200, act: true }),
-        kind("endless body", Kind::Endless { act: true }),
-        status("empty body", 200, &[], Value::Null, true),
-        status("JSON null", 200, &[], json!([null]), true),
-        status("other JSON", 200, &[], json!({"x": 1}), true),
+        kind("HTML", Kind::Html { status: 200, act: false }, NO_JSON),
+        kind("HTML after it was carried out", Kind::Html { status: 200, act: true }, NO_JSON),
+        kind("endless body", Kind::Endless { act: true }, CUT),
+        kind("endless body, not carried out", Kind::Endless { act: false }, CUT),
+        status("empty body", 200, &[], Value::Null, true, NO_JSON),
+        text("garbage text", "\u{1}%PDF-1.7 }{ 42 \u{fffd}", true),
+        text("JSON cut", "{\"value\": [{\"id\": \"/subscr", true),
+        text("JSON null", "null", true),
+        kind("bytes that are no text", Kind::NotUtf8 { act: true }, NO_JSON),
+        status("a list of null", 200, &[], json!([null]), true, NO_JSON),
+        status("other JSON", 200, &[], json!({"x": 1}), true, NO_JSON),
     ]
 }
 
@@ -112,18 +190,21 @@ fn bodies() -> Vec<Fault> {
 fn operations() -> Vec<Fault> {
     let failed =
         json!({"status": "Failed", "error": {"code": "Conflict", "message": "The operation failed."}});
+    let body = |name, body, act| status(name, 200, &[], body, act, NO_JSON);
     vec![
-        status("200 but Failed", 200, &[], failed.clone(), false),
-        status("200 but Failed, carried out", 200, &[], failed, true),
-        status("200 but Succeeded, not carried out", 200, &[], json!({"status": "Succeeded"}), false),
-        status("unknown status word", 200, &[], json!({"status": "Marvellous"}), true),
-        status("202 without Location", 202, &[], Value::Null, true),
+        body("200 but Failed", failed.clone(), false),
+        body("200 but Failed, carried out", failed, true),
+        body("200 but Succeeded, not carried out", json!({"status": "Succeeded"}), false),
+        body("unknown status word", json!({"status": "Marvellous"}), true),
+        status("202 without Location", 202, &[], Value::Null, true, NO_JSON),
+        fault("202, Running, same place", Trouble::StillRunning, NO_JSON),
         status(
             "202, Running, elsewhere",
             202,
             &[("location", "https://elsewhere.test/operationresults/1"), ("retry-after", "1")],
             json!({"status": "Running"}),
             true,
+            NO_JSON,
         ),
     ]
 }

@@ -4,79 +4,31 @@
 //! Whatever is in a cell, it ends, and what it says is true ([`truth`]). A new request of
 //! a verb is covered by being made.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::door::{Seen, Stage, Target};
+use super::door::{ELSEWHERE, SWAP, Seen, Stage, Target};
 use super::fault::{self, Fault};
-use super::{Client, Finished, Order, Simulation, packages, scenario, simulate, truth};
+use super::{Client, Finished, Simulation, packages, simulate, truth};
 use crate::names::SlotName;
 use crate::release::machine::Outcome;
 
+mod story;
 mod table;
+mod work;
 
-/// All runs of the matrix happen in worlds of this seed.
-const SEED: u64 = 7;
+pub(super) use story::{COURSES, Course};
+use story::{STORIES, Story};
+pub(super) use work::{Wrong, on_all_processors, unless_it_panics};
+
 /// How long a world goes on after a run before it is looked at again: longer than any swap.
 pub(super) const AFTERWARDS: Duration = Duration::from_secs(20 * 60);
-const STACK: usize = 16 * 1024 * 1024;
 /// Of so many cells one is run every day; a prime, so that no fault is left out of them all.
-const ONE_OF: usize = 37;
+const ONE_OF: usize = 53;
 /// More than a run sends of one kind.
 const FOR_EVER: usize = 100_000;
-
-/// What is done without trouble first, and what is then done in trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Course {
-    Release,
-    ReleaseOfBad,
-    Deploy,
-    Swap,
-    Rollback,
-}
-
-pub(super) const COURSES: [Course; 5] =
-    [Course::Release, Course::ReleaseOfBad, Course::Deploy, Course::Swap, Course::Rollback];
-
-impl Course {
-    fn title(self) -> &'static str {
-        match self {
-            Self::Release => "`release` of a good build",
-            Self::ReleaseOfBad => "`release` of a build that fails in production",
-            Self::Deploy => "`deploy`",
-            Self::Swap => "`swap`, after a deploy",
-            Self::Rollback => "`rollback`, after a release",
-        }
-    }
-
-    /// How it ends without trouble.
-    pub(super) fn good_end(self) -> Outcome {
-        match self {
-            Self::Release | Self::Swap => Outcome::Released,
-            Self::ReleaseOfBad | Self::Rollback => Outcome::RolledBack,
-            Self::Deploy => Outcome::Staged,
-        }
-    }
-
-    /// Brings the world to where the course begins, and says what is to be run.
-    pub(super) async fn prepare(self, simulation: &Simulation) -> Order {
-        let first = match self {
-            Self::Release => return Order::release("2"),
-            Self::ReleaseOfBad => return Order::release("bad"),
-            Self::Deploy => return Order::deploy("2"),
-            Self::Swap => Order::deploy("2"),
-            Self::Rollback => Order::release("2"),
-        };
-        let mut helper = simulation.client(1);
-        helper.watches = false;
-        let done = simulation.run(&helper, &first).await.finished();
-        let release = done.conclusion.release.expect("a release id").to_string();
-        if self == Self::Swap { Order::swap(&release) } else { Order::rollback(&release) }
-    }
-}
+/// Kinds of requests that would prepare a preview or cancel one.
+const PREVIEW: [&str; 2] = ["applyslotconfig", "resetslotconfig"];
 
 /// Which requests of a course a cell is about.
 #[derive(Debug, Clone)]
@@ -89,10 +41,28 @@ struct Place {
     first: bool,
 }
 
+#[derive(Debug)]
 struct Cell {
-    course: Course,
+    story: Story,
     place: Place,
     fault: Fault,
+}
+
+impl Cell {
+    /// What SLOTWAY_CELL runs alone.
+    fn name(&self) -> String {
+        let Place { number, lasting, .. } = &self.place;
+        format!("{:?} {number} {} {}", self.story, if *lasting { "on" } else { "once" }, self.fault.name)
+    }
+
+    fn target(&self) -> Target {
+        let Place { kind, number, lasting, .. } = &self.place;
+        if *lasting {
+            Target::Kind { kind: kind.clone(), from: *number, times: FOR_EVER }
+        } else {
+            Target::Number(*number)
+        }
+    }
 }
 
 /// What a cell came to.
@@ -102,46 +72,45 @@ struct Result {
     serves: &'static str,
 }
 
+/// A run with all that can be said about it.
+struct Run {
+    finished: Finished,
+    log: Vec<Seen>,
+    result: Result,
+    problems: Vec<String>,
+}
+
 /// Runs a course in which one thing goes wrong, and gives what contradicts the world.
-async fn run(
-    course: Course,
-    trouble: Option<(&Place, &Fault)>,
-) -> (Finished, Vec<Seen>, Result, Vec<String>) {
-    let simulation = Simulation::start(scenario(SEED)).await;
-    let before = truth::serves(&simulation, &SlotName::production()).await;
-    let order = course.prepare(&simulation).await;
+async fn run(story: Story, cell: Option<&Cell>) -> Run {
+    let simulation = Simulation::start(story.scenario()).await;
+    let order = story.prepare(&simulation).await;
     let began = truth::serves(&simulation, &SlotName::production()).await;
     let switches = truth::switches(&simulation);
     let mut client = simulation.client(0);
-    client.watches = course == Course::Release;
-    if let Some((place, fault)) = trouble {
-        let target = if place.lasting {
-            Target::Kind { kind: place.kind.clone(), from: place.number, times: FOR_EVER }
-        } else {
-            Target::Number(place.number)
-        };
-        client.door.plan(target, fault.trouble.clone());
+    client.watches = story == Story::Usual(Course::Release);
+    if let Some(cell) = cell {
+        client.door.plan(cell.target(), cell.fault.trouble.clone());
     }
     let finished = simulation.run(&client, &order).await.finished();
+    let log = client.door.log();
     let mut problems = truth::problems(&simulation, &client, &finished);
+    if story == Story::Profile {
+        // By publish profile production is not looked at, and that is said.
+        problems.retain(|problem| !problem.contains("serves a build that was not looked at"));
+    }
     let now = truth::serves(&simulation, &SlotName::production()).await;
-    problems.extend(about_the_outcome(course, trouble.map(|(place, _)| place), &finished, &began, &now));
-    problems.extend(afterwards(&simulation, &finished, &now).await);
+    problems.extend(about_the_outcome(story, cell, &finished, &began, &now));
+    problems.extend(about_the_requests(cell, &log));
+    problems.extend(cell.and_then(|cell| about_the_words(cell, &finished, &log)));
+    problems.extend(afterwards(&simulation, cell, &finished, &now).await);
+    let others = usize::from(cell.and_then(|cell| cell.fault.deed()).is_some_and(|deed| deed.is_swap()));
     let switched = truth::switches(&simulation) - switches;
-    if switched > truth::directions(&finished) {
+    if switched > truth::directions(&finished) + others {
         problems.push(format!("{switched} swaps were carried out"));
     }
-    let serves = if now == before {
-        "v1"
-    } else if now.versions == ["2"] {
-        "v2"
-    } else {
-        "bad"
-    };
-    let result = Result { outcome: finished.outcome.word(), serves };
-    let log = client.door.log();
+    let result = Result { outcome: finished.outcome.word(), serves: served(&now) };
     end(simulation, client).await;
-    (finished, log, result, problems)
+    Run { finished, log, result, problems }
 }
 
 async fn end(simulation: Simulation, client: Client) {
@@ -149,15 +118,35 @@ async fn end(simulation: Simulation, client: Client) {
     simulation.end().await;
 }
 
+/// The version that production serves, as the table calls it.
+fn served(now: &truth::Serves) -> &'static str {
+    match now.versions.as_slice() {
+        [one] => match one.as_str() {
+            "0" => "v0",
+            "1" => "v1",
+            "2" => "v2",
+            "3" => "v3",
+            "bad" => "bad",
+            _ => "nothing",
+        },
+        _ => "several",
+    }
+}
+
 /// What the outcome's name promises of production.
 fn about_the_outcome(
-    course: Course,
-    place: Option<&Place>,
+    story: Story,
+    cell: Option<&Cell>,
     finished: &Finished,
     began: &truth::Serves,
     now: &truth::Serves,
 ) -> Vec<String> {
     let mut problems = Vec::new();
+    let deed = cell.and_then(|cell| cell.fault.deed());
+    if deed.is_some_and(|deed| deed.reaches_production()) {
+        // What production serves then is others' doing; that it is told is asked elsewhere.
+        return problems;
+    }
     let untouched = matches!(finished.outcome, Outcome::Refused | Outcome::Staged | Outcome::NothingToDo);
     if untouched && now != began {
         problems.push(format!("{:?}, and production changed from {began:?} to {now:?}", finished.outcome));
@@ -165,11 +154,13 @@ fn about_the_outcome(
     if finished.outcome == Outcome::Released && now == began {
         problems.push(format!("released, and production still serves {began:?}"));
     }
-    if course != Course::Rollback && finished.outcome == Outcome::RolledBack && now != began {
+    let back_to_the_old = story.course() != Some(Course::Rollback) && finished.outcome == Outcome::RolledBack;
+    if back_to_the_old && now != began {
         problems.push(format!("rolled back, and production serves {now:?} instead of {began:?}"));
     }
-    let app_said_so = place.is_some_and(|place| place.kind == "app production GET /health");
-    if finished.outcome == Outcome::Released && course == Course::ReleaseOfBad && !app_said_so {
+    let app_said_so = cell.is_some_and(|cell| cell.place.kind == "app production GET /health");
+    let is_bad = story.course() == Some(Course::ReleaseOfBad);
+    if finished.outcome == Outcome::Released && is_bad && !app_said_so {
         problems.push("a build that fails in production was released".to_owned());
     }
     if now.versions.len() != 1 {
@@ -178,12 +169,66 @@ fn about_the_outcome(
     problems
 }
 
+/// The planned fault has happened, and nothing was sent that no verb sends.
+fn about_the_requests(cell: Option<&Cell>, log: &[Seen]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let struck = log.iter().find(|seen| seen.troubled);
+    if let Some(cell) = cell {
+        match struck {
+            None => problems.push("the fault never happened: the request was not made".to_owned()),
+            Some(seen) if seen.kind != cell.place.kind || seen.number != cell.place.number => {
+                problems.push(format!("the fault met {} {} instead", seen.number, seen.kind));
+            }
+            Some(_) => {}
+        }
+    }
+    for seen in log {
+        let lower = seen.kind.to_lowercase();
+        if PREVIEW.iter().any(|word| lower.contains(word)) {
+            problems.push(format!("{} was sent", seen.kind));
+        }
+        // An answer must not lead a request, and a token with it, to another host.
+        if lower.starts_with(ELSEWHERE) {
+            problems.push(format!("a request went {}", seen.kind));
+        }
+    }
+    problems
+}
+
+/// Requests after which nothing but the fault can be the first cause: what is asked once, and
+/// not until it comes right.
+fn decides(kind: &str, stage: Stage) -> bool {
+    let changes = ["POST publish", "PATCH", "slotsswap"].iter().any(|part| kind.contains(part));
+    stage == Stage::Reading || changes
+}
+
+/// A run that ends otherwise than without the fault says why, in words that fit the fault.
+fn about_the_words(cell: &Cell, finished: &Finished, log: &[Seen]) -> Option<String> {
+    let ends_well = finished.outcome == cell.story.good_end();
+    if ends_well || !log.iter().any(|seen| seen.troubled) || !decides(&cell.place.kind, cell.place.stage) {
+        return None;
+    }
+    let (cause, _) = finished.conclusion.cause.as_ref()?;
+    let told = cell.fault.is_told_by(cause);
+    (!told).then(|| format!("the fault \"{}\" is not told by: {cause}", cell.fault.name))
+}
+
 /// What shows only later: a swap that nobody spoke of, something that stays prepared.
-async fn afterwards(simulation: &Simulation, finished: &Finished, now: &truth::Serves) -> Vec<String> {
+async fn afterwards(
+    simulation: &Simulation,
+    cell: Option<&Cell>,
+    finished: &Finished,
+    now: &truth::Serves,
+) -> Vec<String> {
     tokio::time::sleep(AFTERWARDS).await;
-    let mut problems = truth::leftovers(simulation);
+    let deed = cell.and_then(|cell| cell.fault.deed());
+    let mut problems = match deed {
+        Some(super::others::Deed::Preview) => Vec::new(),
+        _ => truth::leftovers(simulation),
+    };
     let later = truth::serves(simulation, &SlotName::production()).await;
-    if finished.outcome != Outcome::Stuck && later != *now {
+    let by_others = deed.is_some_and(|deed| deed.reaches_production());
+    if finished.outcome != Outcome::Stuck && later != *now && !by_others {
         problems.push(format!("{:?} with {now:?}, and later production serves {later:?}", finished.outcome));
     }
     problems
@@ -191,10 +236,10 @@ async fn afterwards(simulation: &Simulation, finished: &Finished, now: &truth::S
 
 /// Each kind of request of each stage at its first time, once and for ever; then, where
 /// asked for, each other request there is, once.
-fn places(log: &[Seen], every: bool) -> Vec<Place> {
+fn places(story: Story, log: &[Seen], every: bool) -> Vec<Place> {
     let mut known = BTreeSet::new();
     let mut places = Vec::new();
-    for seen in log {
+    for seen in log.iter().filter(|seen| story.is_about(seen)) {
         let first = known.insert((seen.stage, seen.kind.clone()));
         if !first && seen.kind.ends_with("/watch") {
             continue;
@@ -218,99 +263,90 @@ fn is_table() -> bool {
     std::env::var("SLOTWAY_MATRIX").is_ok_and(|value| value == "table")
 }
 
+/// A good run, of which the cells are made.
+fn good(story: Story) -> Vec<Seen> {
+    let Run { finished, log, problems, .. } = simulate(run(story, None));
+    assert!(problems.is_empty(), "{story:?}: {problems:#?}\n{}", finished.shown);
+    assert_eq!(finished.outcome, story.good_end(), "{story:?}\n{}", finished.shown);
+    let kinds: BTreeSet<&str> = log.iter().map(|seen| seen.kind.as_str()).collect();
+    let polls = kinds.iter().any(|kind| kind.contains("operationresults"));
+    assert_eq!(kinds.contains(SWAP), polls, "{story:?}: the end of each swap is asked for: {kinds:#?}");
+    log
+}
+
 /// All cells of the table; every later request of a kind, once, behind them where asked for.
 fn cells(every: bool) -> Vec<Cell> {
     let mut cells = Vec::new();
-    for course in COURSES {
-        let (finished, log, _, problems) = simulate(run(course, None));
-        assert!(problems.is_empty(), "{course:?}: {problems:#?}\n{}", finished.shown);
-        assert_eq!(finished.outcome, course.good_end(), "{course:?}\n{}", finished.shown);
-        for place in places(&log, every) {
-            for fault in fault::all() {
-                cells.push(Cell { course, place: place.clone(), fault });
+    for story in STORIES {
+        for place in places(story, &good(story), every) {
+            let mut faults = fault::all();
+            if place.first && !place.lasting && matches!(story, Story::Usual(_)) {
+                faults.extend(fault::by_others());
             }
+            cells.extend(faults.into_iter().map(|fault| Cell { story, place: place.clone(), fault }));
         }
     }
     cells
 }
 
-/// Works through a list on all processors; the results come in the list's order.
-pub(super) fn on_all_processors<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    let one_after_the_other = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = list.get(index) else { return };
-            let result = work(item);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            // Futures are large where nothing is optimised.
-            let thread = std::thread::Builder::new().stack_size(STACK);
-            thread.spawn_scoped(scope, one_after_the_other).expect("a thread");
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-#[test]
-fn every_request_of_every_verb_may_fail_in_every_way_and_what_is_said_is_true() {
-    let files = packages::all_files();
-    let mut cells = cells(is_full() && !is_table());
-    if !is_full() {
-        // An even choice, another for each fault of a request.
+/// One cell that is named, all, or an even choice, another for each fault of a request.
+fn chosen(mut cells: Vec<Cell>) -> Vec<Cell> {
+    if let Ok(name) = std::env::var("SLOTWAY_CELL") {
+        cells.retain(|cell| cell.name() == name);
+        assert!(!cells.is_empty(), "there is no cell {name}");
+    } else if !is_full() {
         let mut number = 0_usize;
         cells.retain(|_| {
             number += 1;
             number.is_multiple_of(ONE_OF)
         });
     }
+    cells
+}
+
+/// Whatever the machine is doing meanwhile: the files of a course come from another thread.
+#[test]
+fn the_same_course_sends_the_same_requests_at_the_same_moments() {
+    let twice: Vec<Story> = STORIES.into_iter().flat_map(|story| [story; 4]).collect();
+    let logs = on_all_processors(&twice, |story| good(*story));
+    for (story, logs) in twice.chunks(4).map(|chunk| chunk[0]).zip(logs.chunks(4)) {
+        let first = &logs[0];
+        for log in &logs[1..] {
+            let differs = first.iter().zip(log).find(|(one, other)| one != other);
+            assert!(differs.is_none(), "{story:?}: {differs:#?}");
+            assert_eq!(first.len(), log.len(), "{story:?}");
+        }
+    }
+}
+
+#[test]
+fn every_request_of_every_verb_may_fail_in_every_way_and_what_is_said_is_true() {
+    let files = packages::all_files();
+    let alone = std::env::var_os("SLOTWAY_CELL").is_some();
+    let cells = chosen(cells(alone || is_full() && !is_table()));
     let done = on_all_processors(&cells, |cell| {
-        let (finished, _, result, problems) = simulate(run(cell.course, Some((&cell.place, &cell.fault))));
-        (result, problems, finished.shown)
+        let ran = unless_it_panics(|| simulate(run(cell.story, Some(cell))));
+        let nothing = Result { outcome: "panicked", serves: "nothing" };
+        ran.map_or_else(
+            |panic| (nothing, vec![panic], String::new()),
+            |run| (run.result, run.problems, run.finished.shown),
+        )
     });
     let mut wrong = Wrong::default();
-    for (Cell { course, place, fault }, (_, problems, shown)) in cells.iter().zip(&done) {
-        wrong.add(format!("{course:?} {place:?}: {}", fault.name), problems, shown);
+    for (cell, (_, problems, shown)) in cells.iter().zip(&done) {
+        let Place { stage, kind, .. } = &cell.place;
+        let name = cell.name();
+        let again =
+            format!("{stage:?} {kind}, again with: SLOTWAY_CELL='{name}' cargo test --lib every_request");
+        wrong.add(again, problems, shown);
+    }
+    let results: Vec<&Result> = done.iter().map(|(result, ..)| result).collect();
+    if is_table() {
+        table::print(&cells, &results);
     }
     wrong.assert_none(cells.len());
-    if is_full() {
-        let results: Vec<&Result> = done.iter().map(|(result, ..)| result).collect();
+    if is_full() && !alone {
         table::assert_current(&cells, &results);
     }
     assert_eq!(packages::all_files(), files, "a user's file changed");
-}
-
-/// Contradictions, gathered by what they say, so that a thousand of one sort can be read.
-#[derive(Default)]
-pub(super) struct Wrong {
-    sorts: BTreeMap<String, Vec<(String, String)>>,
-}
-
-impl Wrong {
-    /// Adds what was wrong in a run.
-    pub(super) fn add(&mut self, run: String, problems: &[String], shown: &str) {
-        for problem in problems {
-            let sort: String = problem.chars().filter(|c| !c.is_ascii_hexdigit() && *c != '-').collect();
-            self.sorts.entry(sort).or_default().push((run.clone(), format!("{problem}\n{shown}")));
-        }
-    }
-
-    /// Fails with each sort: where it is, and one run of it in full.
-    pub(super) fn assert_none(&self, of: usize) {
-        let mut text = String::new();
-        for runs in self.sorts.values() {
-            let (run, example) = &runs[0];
-            let _ = writeln!(text, "\n=== {} of {of} runs, as: {example}\nin {run}", runs.len());
-            for (run, _) in runs.iter().skip(1).take(40) {
-                let _ = writeln!(text, "and {run}");
-            }
-        }
-        assert!(self.sorts.is_empty(), "{text}");
-    }
 }

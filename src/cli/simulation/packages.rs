@@ -1,14 +1,15 @@
 //! The packages of all simulations, made once: apps that are described, so that they run
 //! in this process.
 //!
-//! Owns what each version does. `bad` fails its check where production's settings are.
+//! Owns what each version does. `bad` fails its check where production's settings are, `lame`
+//! does so on one instance only, `sick` on one instance wherever it runs.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// All of them, by version.
-const VERSIONS: [&str; 6] = ["0", "1", "2", "3", "bad", "dead"];
+const VERSIONS: [&str; 8] = ["0", "1", "2", "3", "bad", "dead", "lame", "sick"];
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -21,6 +22,18 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
             .and_then(|()| archive.finish().map(drop))
             .expect("an archive");
     }
+    let checkout = folder.path().join("checkout");
+    let app = checkout.join("app");
+    std::fs::create_dir_all(&app).expect("a folder");
+    std::fs::write(checkout.join("slotway.yml"), super::CONFIG).expect("a file");
+    std::fs::write(app.join("scripted-app.yml"), script("2")).expect("a file");
+    std::fs::write(app.join("start.sh"), "#!/bin/sh\n").expect("a file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o750);
+        std::fs::set_permissions(app.join("start.sh"), mode).expect("a mode");
+    }
     folder
 });
 
@@ -29,24 +42,61 @@ pub(super) fn path(version: &str) -> PathBuf {
     FOLDER.path().join(format!("{version}.zip"))
 }
 
-/// The bytes of every file in the users' folder, by name.
-pub(super) fn all_files() -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = std::fs::read_dir(FOLDER.path()).expect("the folder");
-    let mut files: Vec<(PathBuf, Vec<u8>)> = entries
-        .map(|entry| entry.expect("an entry").path())
-        .map(|path| (path.clone(), std::fs::read(&path).expect("a file")))
-        .collect();
+/// The same as version 2, as a folder.
+pub(super) fn folder() -> PathBuf {
+    FOLDER.path().join("checkout/app")
+}
+
+/// What a user may find changed: bytes, time and mode.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct UsersFile {
+    path: PathBuf,
+    bytes: Option<Vec<u8>>,
+    modified: std::time::SystemTime,
+    mode: u32,
+}
+
+/// Every file and folder below the users' folder.
+pub(super) fn all_files() -> Vec<UsersFile> {
+    let mut files = Vec::new();
+    gather(FOLDER.path(), &mut files);
     files.sort();
     files
 }
 
+fn gather(path: &Path, files: &mut Vec<UsersFile>) {
+    let about = std::fs::metadata(path).expect("it is there");
+    if about.is_dir() {
+        for entry in std::fs::read_dir(path).expect("a folder") {
+            gather(&entry.expect("an entry").path(), files);
+        }
+    }
+    let bytes = about.is_file().then(|| std::fs::read(path).expect("a file"));
+    let modified = about.modified().expect("a time");
+    files.push(UsersFile { path: path.to_owned(), bytes, modified, mode: mode(&about) });
+}
+
+#[cfg(unix)]
+fn mode(about: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&about.permissions())
+}
+
+#[cfg(not(unix))]
+fn mode(about: &std::fs::Metadata) -> u32 {
+    u32::from(about.permissions().readonly())
+}
+
 fn script(version: &str) -> String {
+    let fails = |on: &str| format!("- {{path: /health, status: 503, {on}}}\n");
+    let live = "when: {setting: PLACE, equals: live}";
     let health = match version {
-        "bad" => "- {path: /health, status: 503, when: {setting: PLACE, equals: live}}\n",
-        _ => "",
+        "bad" => fails(live),
+        "lame" => fails(&format!("{live}, workers: [1]")),
+        "sick" => fails("workers: [1]"),
+        _ => String::new(),
     };
-    let fails = if version == "dead" { "fails-to-start: true\n" } else { "" };
+    let dead = if version == "dead" { "fails-to-start: true\n" } else { "" };
     format!(
-        "version: \"{version}\"\nstart: 3s\n{fails}paths:\n{health}- {{path: /health, latency: 20ms}}\n- {{path: /watch, latency: 20ms}}\n"
+        "version: \"{version}\"\nstart: 3s\n{dead}paths:\n{health}- {{path: /health, latency: 20ms}}\n- {{path: /watch, latency: 20ms}}\n"
     )
 }

@@ -18,6 +18,7 @@ const SEED: u64 = 5;
 /// From one offset to the next.
 const STEP: Duration = Duration::from_millis(500);
 
+#[derive(Debug)]
 struct Cell {
     offset: Duration,
     /// Whose package is which.

@@ -15,7 +15,7 @@ use crate::emulator::cloud::Service;
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::Milestone;
 use crate::emulator::wire;
-use crate::emulator::world::{Operation, OperationState, SlotRef, Timestamp, World};
+use crate::emulator::world::{Operation, OperationState, Slot, SlotRef, Timestamp, World};
 use crate::names::{SiteName, SlotName};
 use crate::plan::Verb;
 use crate::release::journal::{Conclusion, Entry, Event};
@@ -77,7 +77,13 @@ impl History {
 fn production_build(world: &World) -> String {
     let production = SlotName::production();
     let slot = world.sites().find_map(|site| site.slots.get(&production));
-    slot.and_then(|slot| slot.side.active_deployment()).map(|record| record.id.clone()).unwrap_or_default()
+    slot.map(build).unwrap_or_default()
+}
+
+/// A slot's build: its container's image, or its active deployment.
+fn build(slot: &Slot) -> String {
+    let deployment = || slot.side.active_deployment().map(|record| record.id.clone());
+    slot.web_config.container().map(str::to_owned).or_else(deployment).unwrap_or_default()
 }
 
 /// What a slot serves, as the world has it.
@@ -305,7 +311,7 @@ pub(super) async fn serves(simulation: &Simulation, slot: &SlotName) -> Serves {
     let shared = &simulation.inside.cloud().shared;
     let (build, workers) = shared.read(|world| {
         let slot = world.slot(&place).expect("the slot is there");
-        let build = slot.side.active_deployment().map(|record| record.id.clone()).unwrap_or_default();
+        let build = build(slot);
         let workers: Vec<String> =
             slot.side.instances.iter().map(|instance| instance.worker.0.clone()).collect();
         (build, workers)

@@ -98,7 +98,7 @@ fn properties(
     };
     add(identity(cloud, world, site, slot));
     add(hosts(slot));
-    add(state(slot));
+    add(state(world, slot));
     add(fixed(cloud, site, slot));
     add(by_version(version));
     add(json!({
@@ -153,7 +153,8 @@ fn hosts(slot: &Slot) -> Value {
     })
 }
 
-fn state(slot: &Slot) -> Value {
+fn state(world: &World, slot: &Slot) -> Value {
+    let operation = slot.in_progress_operation.as_ref().filter(|_| !world.hides_operations());
     let running = slot.state == SlotState::Running;
     json!({
         "state": if running { "Running" } else { "Stopped" },
@@ -173,7 +174,7 @@ fn state(slot: &Slot) -> Value {
             "sourceSlotName": status.source,
             "destinationSlotName": status.destination,
         })),
-        "inProgressOperationId": slot.in_progress_operation,
+        "inProgressOperationId": operation,
         "httpsOnly": slot.https_only,
         "clientAffinityEnabled": slot.client_affinity,
         "virtualNetworkSubnetId": slot.subnet,

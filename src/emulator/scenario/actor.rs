@@ -53,6 +53,7 @@ enum ActionName {
     Stop,
     Settings,
     Scale,
+    RestartScm,
 }
 
 impl TryFrom<FlatActor> for Actor {
@@ -76,6 +77,7 @@ impl TryFrom<FlatActor> for Actor {
             ActionName::Settings => {
                 Action::Settings { slot: need(&mut flat.slot, "slot")?, set: need(&mut flat.set, "set")? }
             }
+            ActionName::RestartScm => Action::RestartScm { slot: need(&mut flat.slot, "slot")? },
             ActionName::Scale => Action::Scale { workers: need(&mut flat.workers, "workers")? },
         };
         let left = [
@@ -94,7 +96,7 @@ impl TryFrom<FlatActor> for Actor {
 }
 
 /// What an actor does. As JSON for the control endpoint: `{"scale": {"workers": 3}}`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
     /// Swaps.
@@ -133,5 +135,11 @@ pub enum Action {
     Scale {
         /// To so many machines.
         workers: usize,
+    },
+    /// Restarts Kudu alone, as the platform does when it moves the site; a running deployment dies
+    /// (kudu-deploy.md §5).
+    RestartScm {
+        /// Whose.
+        slot: SlotName,
     },
 }

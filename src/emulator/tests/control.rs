@@ -32,6 +32,23 @@ async fn the_world_is_shown_and_acted_on() {
 }
 
 #[tokio::test]
+async fn kudu_alone_is_restarted() {
+    let place = Place::start("{time: stepped, durations: {scm-restart: 8s}}").await;
+    let generations = async || {
+        let world = place.control(Method::GET, "world", None).await;
+        world["sites"]["contoso-web"]["slots"]["staging"]["instances"].clone()
+    };
+    let before = generations().await;
+    let act = json!({"restart-scm": {"slot": "staging"}});
+    place.control(Method::POST, "act", Some(act)).await;
+    assert_eq!(place.scm_get("staging", "/api/environment").await.0, 503);
+    assert_eq!(generations().await, before, "the app goes on");
+    place.control(Method::POST, "step", Some(json!({"seconds": 9}))).await;
+    assert_eq!(place.scm_get("staging", "/api/environment").await.0, 200);
+    place.end().await;
+}
+
+#[tokio::test]
 async fn an_app_is_made_to_fail_and_the_failure_moves_with_its_content() {
     let place = Place::start("{}").await;
     place.deploy("staging", "version two").await;

@@ -96,6 +96,16 @@ async fn a_page_comes_instead_of_json() {
 }
 
 #[tokio::test]
+async fn bytes_come_that_are_no_text() {
+    let place = with_fault(on("contoso-web$", json!("not-utf8"))).await;
+    let (status, body) = try_get(&place).await.expect("an answer");
+    assert_eq!(status, 200);
+    assert!(std::str::from_utf8(&body).is_err());
+    is_well(&place).await;
+    place.end().await;
+}
+
+#[tokio::test]
 async fn an_endless_body_does_not_end() {
     let place = with_fault(on("contoso-web$", json!("endless"))).await;
     let mut answer = place.send(Method::GET, &place.url(WEB), None).await.expect("a head");

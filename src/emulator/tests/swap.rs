@@ -51,6 +51,22 @@ async fn a_swap_is_followed_to_its_end_and_is_told_on_both_slots() {
 }
 
 #[tokio::test]
+async fn a_running_operation_is_shown_on_its_slots_unless_the_scenario_hides_it() {
+    for (hides, shown) in [(false, true), (true, false)] {
+        let scenario =
+            format!("{{time: stepped, hides-operations: {hides}, durations: {{swap-apply: 10s}}}}");
+        let place = Place::start(&scenario).await;
+        let url = place.url(&format!("{WEB}/slots/staging/slotsswap"));
+        place.send(Method::POST, &url, Some(swap_body())).await.expect("an answer");
+        for path in [WEB.to_owned(), format!("{WEB}/slots/staging")] {
+            let operation = &place.get(&path).await["properties"]["inProgressOperationId"];
+            assert_eq!(operation.is_string(), shown, "{path}");
+        }
+        place.end().await;
+    }
+}
+
+#[tokio::test]
 async fn while_a_swap_runs_another_is_refused_in_the_providers_shape() {
     let place = Place::start("{time: stepped, durations: {swap-apply: 10s}}").await;
     let path = format!("{WEB}/slots/staging/slotsswap");

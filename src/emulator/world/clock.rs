@@ -93,6 +93,12 @@ impl World {
             Action::Swap { source, target } => self.begin_swap(&at(source), &at(target), true).map(|_| ()),
             Action::Restart { slot } => self.restart(&at(slot)),
             Action::Stop { slot } => self.stop(&at(slot)),
+            Action::RestartScm { slot } => {
+                let slot = at(slot);
+                self.slot(&slot)?;
+                self.restart_scm(&slot);
+                Ok(())
+            }
             Action::Scale { workers } => {
                 let plan = self.site_of(&site)?.plan.clone();
                 self.scale(&plan, workers)

@@ -36,6 +36,7 @@ impl World {
             agenda: super::agenda::Agenda::default(),
             effects: Vec::new(),
             durations: scenario.durations.clone(),
+            hides_operations: scenario.hides_operations,
             images: scenario.image_folders(&folder),
             folder,
             ids: Ids::new(scenario.seed),

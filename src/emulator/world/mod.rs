@@ -140,6 +140,7 @@ pub struct World {
     agenda: Agenda,
     effects: Vec<Effect>,
     durations: Durations,
+    hides_operations: bool,
     folder: PathBuf,
     /// What the registries hold: the folder of each image's content, by its reference.
     images: BTreeMap<String, PathBuf>,
@@ -168,6 +169,11 @@ impl World {
     /// How long things take.
     pub fn durations(&self) -> &Durations {
         &self.durations
+    }
+
+    /// Whether a site says which operation is under way on it.
+    pub fn hides_operations(&self) -> bool {
+        self.hides_operations
     }
 
     /// A site by its name.

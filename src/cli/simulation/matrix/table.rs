@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{COURSES, Cell, Course, Result};
+use super::{Cell, Result, STORIES, Story};
 use crate::cli::simulation::door::Stage;
 use crate::cli::simulation::fault;
 
@@ -35,15 +36,34 @@ pub(super) fn assert_current(cells: &[Cell], results: &[&Result]) {
     assert!(text == there, "docs/FAULTS.md is not what the matrix says, first here: {differs:#?}");
 }
 
+/// Prints every cell in a line of its own to standard output, whatever keeps a test's output back.
+pub(super) fn print(cells: &[Cell], results: &[&Result]) {
+    let mut text = String::new();
+    for (cell, result) in cells.iter().zip(results) {
+        let super::Place { stage, kind, lasting, .. } = &cell.place;
+        let times = if *lasting { "from then on" } else { "once" };
+        let (story, fault) = (cell.story, cell.fault.name);
+        let Result { outcome, serves } = result;
+        let _ = writeln!(text, "{story:?} | {stage:?} | {kind} | {times} | {fault} | {outcome} | {serves}");
+    }
+    std::io::stdout().write_all(text.as_bytes()).expect("standard output takes the table");
+}
+
 fn text(cells: &[Cell], results: &[&Result]) -> String {
     let mut text = HEAD.to_owned();
     text.push_str("\nThe faults: ");
     let names: Vec<&str> = fault::all().iter().map(|fault| fault.name).collect();
-    let _ = writeln!(text, "{}.", names.join("; "));
-    for course in COURSES {
-        let _ = writeln!(text, "\n## {}\n", course.title());
+    let others: Vec<&str> = fault::by_others().iter().map(|fault| fault.name).collect();
+    let _ = writeln!(
+        text,
+        "{}. Once only, just before the request arrives: {}.",
+        names.join("; "),
+        others.join("; ")
+    );
+    for story in STORIES {
+        let _ = writeln!(text, "\n## {}\n", story.title());
         text.push_str("| stage | requests | once | from then on |\n|---|---|---|---|\n");
-        for (stage, kinds, once, lasting) in rows(course, cells, results) {
+        for (stage, kinds, once, lasting) in rows(story, cells, results) {
             let _ = writeln!(text, "| {} | {} | {once} | {lasting} |", words(stage), kinds.join("<br>"));
         }
     }
@@ -51,15 +71,15 @@ fn text(cells: &[Cell], results: &[&Result]) -> String {
 }
 
 /// Stage, kind, and whether the fault lasts.
-type Place = (Stage, String, bool);
+type Spot = (Stage, String, bool);
 type Row = (Stage, Vec<String>, String, String);
 
-/// The rows of a course in the order of their first requests, alike ones of a stage put together.
-fn rows(course: Course, cells: &[Cell], results: &[&Result]) -> Vec<Row> {
+/// The rows of a story in the order of their first requests, alike ones of a stage put together.
+fn rows(story: Story, cells: &[Cell], results: &[&Result]) -> Vec<Row> {
     let mut kinds: Vec<(Stage, String)> = Vec::new();
-    let mut found: BTreeMap<Place, Vec<(&str, &Result)>> = BTreeMap::new();
+    let mut found: BTreeMap<Spot, Vec<(&str, &Result)>> = BTreeMap::new();
     for (cell, result) in
-        cells.iter().zip(results).filter(|(cell, _)| cell.course == course && cell.place.first)
+        cells.iter().zip(results).filter(|(cell, _)| cell.story == story && cell.place.first)
     {
         let key = (cell.place.stage, cell.place.kind.clone());
         if !kinds.contains(&key) {
@@ -106,7 +126,7 @@ fn summary(results: &[(&str, &Result)]) -> String {
 fn words(stage: Stage) -> &'static str {
     match stage {
         Stage::Reading => "before anything is changed",
-        Stage::Deploying => "the package has been sent",
+        Stage::Deploying => "the package or the configuration has been sent",
         Stage::Staged => "the deployment has been noted",
         Stage::Swapped => "the swap has been sent",
         Stage::SwappedBack => "the swap back has been sent",
