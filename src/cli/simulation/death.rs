@@ -6,10 +6,11 @@
 //! no connection, no file; everything it knows of it is in the world. That a second process gets
 //! by without the first one's folders is for tests/it/settle.rs to show.
 
-use super::door::{Boundary, End, Point, SWAP, Seen};
+use super::door::{Boundary, End, Point, SWAP, Seen, Target, Trouble};
 use super::left::{Left, Open};
 use super::matrix::{AFTERWARDS, COURSES, Course, Wrong, on_all_processors};
 use super::{Client, Finished, Order, Ran, Simulation, scenario, simulate, truth};
+use crate::emulator::fault::Kind;
 use crate::names::SlotName;
 use crate::plan::Verb;
 use crate::release::journal::Event;
@@ -377,4 +378,29 @@ fn whoever_comes_after_a_run_that_was_killed_anywhere_brings_it_to_a_true_end() 
 #[test]
 fn a_run_that_is_asked_to_stop_anywhere_ends_at_once_and_settle_finishes_what_it_left() {
     assert_all(&chosen(cells(End::Signal), 17));
+}
+
+#[test]
+fn a_signal_while_the_last_record_hangs_ends_the_run_and_it_says_how_to_close_it() {
+    simulate(async {
+        let simulation = Simulation::start(scenario(SEED)).await;
+        let old = truth::serves(&simulation, &SlotName::production()).await.build;
+        let client = simulation.client(0);
+        let record = "scm production PUT note".to_owned();
+        let silent = Trouble::Kind(Kind::Stall { act: false });
+        client.door.plan(Target::Kind { kind: record.clone(), from: 0, times: 1 }, silent);
+        let point = Point::Kind { kind: record, nth: 0 };
+        client.door.plan_end(point, Boundary::BeforeSent, End::Signal, &client.cancel);
+        let finished = simulation.run(&client, &Order::release("2")).await.finished();
+        let problems = truth::problems(&simulation, &client, &finished);
+        assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
+        assert_eq!(finished.outcome, Outcome::Released, "{}", finished.shown);
+        let end = finished.began + finished.took;
+        let after = end - client.door.signalled().expect("the signal came");
+        assert!(after <= GRACE, "{after:?}\n{}", finished.shown);
+        assert!(finished.shown.contains("close it with slotway settle"), "{}", finished.shown);
+        assert_eq!(Left::read(&simulation).open(&old), Open::Unproven);
+        drop(client);
+        simulation.end().await;
+    });
 }

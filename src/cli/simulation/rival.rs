@@ -182,7 +182,7 @@ fn a_fault_in_one_of_two_releases_makes_neither_lie() {
     });
     // Primes, so that every offset meets every fault and every request at some time.
     let offsets: Vec<Duration> = offsets(1).collect();
-    let drawn = (0..if is_full() { 4000 } else { 80 }).map(|number| {
+    let drawn = (0..if is_full() { 1500 } else { 80 }).map(|number| {
         let fault = faults[number * 7 % faults.len()].clone();
         let offset = offsets[number * 13 % offsets.len()];
         Cell { offset, versions, fault: Some((number * 31 % requests, fault)) }
