@@ -188,7 +188,13 @@ impl Simulation {
     /// Somebody who runs verbs; the salt tells their chance from others'.
     fn client(&self, salt: u64) -> Client {
         let door = Door::new(Arc::clone(&self.inside), Chance::new(self.seed ^ salt.rotate_left(32)));
-        Client { door, cancel: watch::Sender::new(false), shown: Shown::default(), watches: true, host: Host::Terminal }
+        Client {
+            door,
+            cancel: watch::Sender::new(false),
+            shown: Shown::default(),
+            watches: true,
+            host: Host::Terminal,
+        }
     }
 
     /// Runs a verb to its end, or to the death that the client's door has in store.
@@ -243,8 +249,7 @@ impl Simulation {
             rehearse::offer_connection(&mut raw, self.inside.ready());
         }
         let package = order.package.as_ref().map(|path| path.display().to_string());
-        let given =
-            [
+        let given = [
             ("package", &package),
             ("release-id", &order.release),
             ("previous-build", &order.previous),
@@ -302,7 +307,16 @@ impl Order {
 
     fn bare(verb: Verb) -> Self {
         let (package, release, previous) = (None, None, None);
-        Self { verb, package, release, previous, image: None, startup_command: None, profile: None, config: None }
+        Self {
+            verb,
+            package,
+            release,
+            previous,
+            image: None,
+            startup_command: None,
+            profile: None,
+            config: None,
+        }
     }
 }
 

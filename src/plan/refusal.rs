@@ -217,7 +217,9 @@ impl Refusal {
             Self::ScmUnreadable { .. } => {
                 "check that this machine may reach the SCM site, and that the identity has Microsoft.Web/sites/publish/action"
             }
-            Self::ReleaseUnknown { .. } => "give previous-build, if the slot serves it: slotway status shows both",
+            Self::ReleaseUnknown { .. } => {
+                "give previous-build, if the slot serves it: slotway status shows both"
+            }
             Self::Unfinished { .. } => {
                 "finish it first: slotway settle proves production, or brings the version before back"
             }

@@ -366,12 +366,7 @@ fn until_date(after: Duration) -> Kind {
     Kind::Status { code: 429, headers, body: serde_json::Value::Null, act: false }
 }
 
-fn strike(
-    troubles: &mut [(Target, Trouble)],
-    number: usize,
-    kind: &str,
-    before: &str,
-) -> Option<Trouble> {
+fn strike(troubles: &mut [(Target, Trouble)], number: usize, kind: &str, before: &str) -> Option<Trouble> {
     for (target, trouble) in troubles {
         let strikes = match target {
             Target::Number(at) => *at == number,

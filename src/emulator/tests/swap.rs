@@ -53,7 +53,8 @@ async fn a_swap_is_followed_to_its_end_and_is_told_on_both_slots() {
 #[tokio::test]
 async fn a_running_operation_is_shown_on_its_slots_unless_the_scenario_hides_it() {
     for (hides, shown) in [(false, true), (true, false)] {
-        let scenario = format!("{{time: stepped, hides-operations: {hides}, durations: {{swap-apply: 10s}}}}");
+        let scenario =
+            format!("{{time: stepped, hides-operations: {hides}, durations: {{swap-apply: 10s}}}}");
         let place = Place::start(&scenario).await;
         let url = place.url(&format!("{WEB}/slots/staging/slotsswap"));
         place.send(Method::POST, &url, Some(swap_body())).await.expect("an answer");

@@ -47,14 +47,19 @@ pub(super) fn kind_of(service: &Service, path: &Path, request: &Request) -> Stri
     }
 }
 
-pub(super) fn http_request(request: Request) -> Result<hyper::Request<crate::emulator::front::Body>, NoAnswer> {
+pub(super) fn http_request(
+    request: Request,
+) -> Result<hyper::Request<crate::emulator::front::Body>, NoAnswer> {
     let broken = |error: reqwest::Error| NoAnswer::Broken(error.to_string());
     let request: hyper::Request<reqwest::Body> = request.try_into().map_err(broken)?;
     Ok(request.map(|body| body.map_err(Into::into).boxed()))
 }
 
 /// The answer as the client's library gives it: its body is read within the request's limit.
-pub(super) fn response(answer: hyper::Response<crate::emulator::front::Body>, deadline: Option<Instant>) -> Response {
+pub(super) fn response(
+    answer: hyper::Response<crate::emulator::front::Body>,
+    deadline: Option<Instant>,
+) -> Response {
     let (head, body) = answer.into_parts();
     let chunks = stream::unfold(body, move |mut body| async move {
         let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);

@@ -57,7 +57,12 @@ fn text(cells: &[Cell], results: &[&Result]) -> String {
     text.push_str("\nThe faults: ");
     let names: Vec<&str> = fault::all().iter().map(|fault| fault.name).collect();
     let others: Vec<&str> = fault::by_others().iter().map(|fault| fault.name).collect();
-    let _ = writeln!(text, "{}. Once only, just before the request arrives: {}.", names.join("; "), others.join("; "));
+    let _ = writeln!(
+        text,
+        "{}. Once only, just before the request arrives: {}.",
+        names.join("; "),
+        others.join("; ")
+    );
     for story in STORIES {
         let _ = writeln!(text, "\n## {}\n", story.title());
         text.push_str("| stage | requests | once | from then on |\n|---|---|---|---|\n");

@@ -99,7 +99,8 @@ impl Watched {
             let waited = self.ended.wait_timeout(state, TOO_LONG);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             for (index, since) in state.0.iter().filter(|(_, since)| since.elapsed() >= TOO_LONG) {
-                let words = format!("still at work after {} s: {}\n", since.elapsed().as_secs(), name(*index));
+                let words =
+                    format!("still at work after {} s: {}\n", since.elapsed().as_secs(), name(*index));
                 // Nobody may be reading, which is no failure.
                 let _ = std::io::stderr().write_all(words.as_bytes());
             }
