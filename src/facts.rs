@@ -199,9 +199,12 @@ async fn gather_once(
     let production_name = SlotName::production();
     let (site, slot, slots) = tokio::try_join!(
         azure.site(path, &production_name),
-        async { absent_is_none(azure.site(path, staging).await) },
+        async { Ok(azure.site(path, staging).await) },
         azure.slots(path),
     )?;
+    let slots: Vec<SlotName> = slots.iter().filter_map(slot_name).collect();
+    // One that stands in the list is there, whatever the answer to the question for it was.
+    let slot = if slots.contains(staging) { Some(slot?) } else { absent_is_none(slot)? };
     let (tier, production, staging) = tokio::try_join!(
         async { Ok(tier(azure, &site).await) },
         slot_facts(azure, path, &production_name, &site),
@@ -217,7 +220,7 @@ async fn gather_once(
         kind: site.kind.split(',').map(|part| part.trim().to_owned()).collect(),
         tier,
         on_container_apps: site.properties.managed_environment_id.is_some(),
-        slots: slots.iter().filter_map(slot_name).collect(),
+        slots,
         production,
         staging,
     })

@@ -68,18 +68,23 @@ fn kind(name: &'static str, kind: Kind, words: &'static [&'static str]) -> Fault
 }
 
 const RESET: &[&str] = &["connection reset"];
-const CUT: &[&str] = &["cut off", "no json", "makes no sense"];
+/// The words at the end are the emulator's for a body that ends too soon.
+const CUT: &[&str] = &["cut off", "no json", "makes no sense", "no progress", "dropped on purpose"];
 const STALL: &[&str] = &["answer within", "timed out", "in time"];
 const NOT_HTTP: &[&str] = &["invalid http"];
 /// An answer that is none, or that claims what has not happened.
-const NO_JSON: &[&str] = &["makes no sense", "json", "no progress", "reported to be done"];
+const NO_JSON: &[&str] =
+    &["makes no sense", "json", "no progress", "reported to be done", "its configuration says"];
+/// The same, of an operation that is said to have failed.
+const SAID_TO_FAIL: &[&str] =
+    &["the operation failed", "makes no sense", "no progress", "its configuration says"];
 
 /// What happens below HTTP.
 fn connection() -> Vec<Fault> {
     let late = |act| Kind::Delay { by: Duration::from_secs(8), act };
     vec![
         fault("connection refused", Trouble::Refused, &["connection refused"]),
-        fault("no such host", Trouble::NoName, &["no such host"]),
+        fault("no such host", Trouble::NoName, &["no such host", "no address"]),
         kind("reset before it is read", Kind::ResetBefore {}, RESET),
         kind("reset after it was carried out", Kind::ResetAfter {}, RESET),
         kind("answer cut in the middle", Kind::CutBody {}, CUT),
@@ -198,9 +203,10 @@ fn operations() -> Vec<Fault> {
     let failed =
         json!({"status": "Failed", "error": {"code": "Conflict", "message": "The operation failed."}});
     let body = |name, body, act| status(name, 200, &[], body, act, NO_JSON);
+    let fails = |name, act| status(name, 200, &[], failed.clone(), act, SAID_TO_FAIL);
     vec![
-        body("200 but Failed", failed.clone(), false),
-        body("200 but Failed, carried out", failed, true),
+        fails("200 but Failed", false),
+        fails("200 but Failed, carried out", true),
         body("200 but Succeeded, not carried out", json!({"status": "Succeeded"}), false),
         body("unknown status word", json!({"status": "Marvellous"}), true),
         status("202 without Location", 202, &[], Value::Null, true, NO_JSON),

@@ -3,6 +3,8 @@
 //! Owns the wire shape of `Microsoft.Web/sites` (arm-app-service.md §3,
 //! seen-in-recordings.md 1 to 6 and 20). Pure.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use crate::emulator::cloud::Cloud;
@@ -199,8 +201,12 @@ fn all_of(names: &str, value: &Value) -> Map<String, Value> {
 
 /// What is the same for every site of the emulator, or nearly.
 fn fixed(cloud: &Cloud, site: &Site, slot: &Slot) -> Value {
-    let mut all = all_of(SITE_NULLS, &Value::Null);
-    all.extend(all_of(SITE_FALSES, &json!(false)));
+    static SAME: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+        let mut same = all_of(SITE_NULLS, &Value::Null);
+        same.extend(all_of(SITE_FALSES, &json!(false)));
+        same
+    });
+    let mut all = SAME.clone();
     let more = json!({
         "siteProperties": {
             "metadata": null,
@@ -277,7 +283,8 @@ const NULLS: &str = "defaultDocuments netFrameworkVersion phpVersion pythonVersi
     healthCheckPath fileChangeAuditEnabled storageType sitePort antivirusScanEnabled elasticWebAppScaleLimit";
 
 fn site_config(slot: &Slot, version: &str, standing: Standing) -> Value {
-    let mut all = all_of(NULLS, &Value::Null);
+    static SAME: LazyLock<Map<String, Value>> = LazyLock::new(|| all_of(NULLS, &Value::Null));
+    let mut all = SAME.clone();
     let web = &slot.web_config;
     let filled = json!({
         "numberOfWorkers": web.number_of_workers,

@@ -134,6 +134,11 @@ impl Story {
         let kind = seen.kind.as_str();
         match self {
             Self::Usual(_) | Self::Profile => true,
+            Self::Slow(Course::ReleaseOfBad) => {
+                // The way there is that of any release.
+                let tells = kind.contains("operationresults") || kind == "arm GET production site";
+                kind == SWAP && seen.stage == Stage::Swapped || seen.stage == Stage::SwappedBack && tells
+            }
             Self::Slow(_) | Self::Hidden(_) => {
                 let tells = kind.contains("operationresults") || kind == "arm GET production site";
                 kind == SWAP || seen.stage >= Stage::Swapped && tells
