@@ -207,10 +207,10 @@ async fn gather_once(
     let slot = if slots.contains(staging) { Some(slot?) } else { absent_is_none(slot)? };
     let (tier, production, staging) = tokio::try_join!(
         async { Ok(tier(azure, &site).await) },
-        slot_facts(azure, path, &production_name, &site),
+        slot_facts(azure, path, &production_name, &site, None),
         async {
             match &slot {
-                Some(found) => slot_facts(azure, path, staging, found).await.map(Some),
+                Some(found) => slot_facts(azure, path, staging, found, None).await.map(Some),
                 None => Ok(None),
             }
         },
@@ -237,7 +237,22 @@ pub async fn read_slot(
     slot: &SlotName,
 ) -> Result<SlotFacts, AzureError> {
     let site = azure.site(path, slot).await?;
-    slot_facts(azure, path, slot, &site).await
+    slot_facts(azure, path, slot, &site, None).await
+}
+
+/// Reads one slot anew whose instances have been listed before: what it serves and whether
+/// anything is under way there, by as few requests as that takes.
+///
+/// # Errors
+///
+/// [`AzureError`] when the slot itself cannot be read.
+pub async fn read_known_slot(
+    azure: &ResourceManager,
+    path: &SitePath,
+    known: &SlotFacts,
+) -> Result<SlotFacts, AzureError> {
+    let site = azure.site(path, &known.slot).await?;
+    slot_facts(azure, path, &known.slot, &site, Some(&known.instances)).await
 }
 
 async fn slot_facts(
@@ -245,11 +260,16 @@ async fn slot_facts(
     path: &SitePath,
     slot: &SlotName,
     site: &Site,
+    instances: Option<&[String]>,
 ) -> Result<SlotFacts, AzureError> {
-    let (config, instances) = tokio::join!(azure.web_config(path, slot), azure.instances(path, slot));
+    let (config, instances) = tokio::join!(azure.web_config(path, slot), async {
+        match instances {
+            Some(known) => known.to_vec(),
+            // Without the right to list instances a single unpinned probe has to do.
+            None => azure.instances(path, slot).await.unwrap_or_default(),
+        }
+    });
     let config = config?;
-    // Without the right to list instances a single unpinned probe has to do.
-    let instances = instances.unwrap_or_default();
     let Served { build, note, note_unread, since, deploying } =
         read_served(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;

@@ -163,6 +163,7 @@ pub struct Http {
     wire: Wire,
     network: Arc<Network>,
     known: echo::Known,
+    ends: Option<Instant>,
 }
 
 impl Http {
@@ -202,7 +203,15 @@ impl Http {
     }
 
     fn over(wire: Wire, network: Arc<Network>) -> Self {
-        Self { wire, network, known: echo::Known::default() }
+        Self { wire, network, known: echo::Known::default(), ends: None }
+    }
+
+    /// The same client for reads that are of no use later: none of them outlasts this moment,
+    /// and what went wrong by then is told instead of a bare time-out.
+    #[must_use]
+    pub fn until(&self, moment: Instant) -> Self {
+        let ends = self.ends.map_or(moment, |ends| ends.min(moment));
+        Self { ends: Some(ends), ..self.clone() }
     }
 
     /// The wire below, for the rooms that probe apps rather than call Azure.
@@ -221,11 +230,16 @@ impl Http {
     ///
     /// [`SendError::NotSent`] or [`SendError::Unclear`] when no answer came.
     pub async fn send(&self, request: &Request) -> Result<Answer, SendError> {
-        let deadline = Instant::now() + request.patience;
+        let patience = Instant::now() + request.patience;
+        let deadline = self.ends.map_or(patience, |ends| ends.min(patience));
         let mut pause = FIRST_PAUSE;
         loop {
-            let built = self.build(request).await?;
-            let attempt = self.send_once(request, built).await;
+            let limit = match self.ends {
+                Some(ends) => request.timeout.min(ends.saturating_duration_since(Instant::now())),
+                None => request.timeout,
+            };
+            let built = self.build(request, limit).await?;
+            let attempt = self.send_once(request, built, limit).await;
             let again = match &attempt {
                 Ok(answer) => {
                     request.repeat == Repeat::Safe && (is_transient(answer.status) || !answer.complete)
@@ -273,6 +287,7 @@ impl Http {
         &self,
         request: &Request,
         (built, broken_off): (reqwest::Request, BrokenOff),
+        limit: Duration,
     ) -> Result<Answer, Failure> {
         let started = Instant::now();
         let result = self.wire.execute(built).await;
@@ -289,9 +304,9 @@ impl Http {
                     reason.push_str(&format!(" ({})", request.url.host_str().unwrap_or_default()));
                 }
                 tracing::debug!(method = %request.method, path = request.url.path(), reason, "no answer");
-                let error = match (not_sent, started.elapsed() >= request.timeout) {
+                let error = match (not_sent, started.elapsed() >= limit) {
                     (true, _) => SendError::NotSent { reason },
-                    (false, true) => SendError::Unclear(Unclear::TimedOut { after: request.timeout }),
+                    (false, true) => SendError::Unclear(Unclear::TimedOut { after: limit }),
                     (false, false) => SendError::Unclear(Unclear::Broken { reason }),
                 };
                 return Err(Failure { error, hopeless });
@@ -315,10 +330,14 @@ impl Http {
         Ok(Answer { status, headers, body, complete })
     }
 
-    async fn build(&self, request: &Request) -> Result<(reqwest::Request, BrokenOff), SendError> {
+    async fn build(
+        &self,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<(reqwest::Request, BrokenOff), SendError> {
         let mut built = reqwest::Request::new(request.method.clone(), request.url.clone());
         *built.headers_mut() = request.headers.clone();
-        *built.timeout_mut() = Some(request.timeout);
+        *built.timeout_mut() = Some(limit);
         match &request.body {
             // An empty POST needs its length said (arm-app-service, "Empty-body POSTs").
             Body::Empty if request.method == Method::GET => {}

@@ -128,7 +128,9 @@ struct State {
     note: Option<Note>,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
-    /// Until when a swap that was put off may be asked for again.
+    /// Why a swap was put off, last.
+    put_off: String,
+    /// Until when it may be asked for again.
     turn_ends: Option<tokio::time::Instant>,
 }
 
@@ -158,7 +160,15 @@ impl State {
         let is_old = swapped && old_side.is_some_and(|slot| slot.build.is(&old));
         let old_content = content(old_side).filter(|_| is_old);
         let before = Before { old, new, old_content, new_content, last_swap: production.last_swap.clone() };
-        Self { before, release: release.plan.release.clone(), note, watch: None, last: None, turn_ends: None }
+        Self {
+            before,
+            release: release.plan.release.clone(),
+            note,
+            watch: None,
+            last: None,
+            put_off: String::new(),
+            turn_ends: None,
+        }
     }
 
     fn mark(&self, phase: WatchPhase) {
@@ -294,6 +304,7 @@ async fn check_staging(release: &Release<'_>, state: &mut State, journal: &mut J
         Ok(before) => state.before = before,
         Err(check::Forbidden::Busy(cause)) if release.plan.swaps => {
             journal.warn(format!("waiting for the swap's turn: {cause}"));
+            state.put_off = cause;
             return Step::SwapPutOff;
         }
         Err(cause) => {
@@ -319,7 +330,10 @@ async fn swap(
     let again = asked < ending.turns.min(MOST_TURNS);
     match ending.trouble {
         // It is the cause of nothing yet.
-        Some((cause, _)) if again => journal.warn(format!("waiting for the swap's turn: {cause}")),
+        Some((cause, _)) if again => {
+            journal.warn(format!("waiting for the swap's turn: {cause}"));
+            state.put_off = cause;
+        }
         Some((cause, help)) => journal.fail(cause, help),
         None => {}
     }

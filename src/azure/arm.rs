@@ -64,6 +64,12 @@ impl ResourceManager {
         &self.credential
     }
 
+    /// The same for reads that are of no use after this moment ([`Http::until`]).
+    #[must_use]
+    pub fn until(&self, moment: tokio::time::Instant) -> Self {
+        Self { http: self.http.until(moment), ..self.clone() }
+    }
+
     /// The HTTP client that calls are made with.
     pub fn http(&self) -> &Http {
         &self.http

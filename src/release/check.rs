@@ -135,7 +135,7 @@ async fn is_whole(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let was_recorded = !matches!(production.build, Build::Unreadable(_));
     let deadline = Instant::now() + READ;
     let now = loop {
-        let read = facts::read_slot(release.azure, release.path, &production.slot);
+        let read = facts::read_known_slot(release.azure, release.path, production);
         // One silent request must not take the time of all.
         match tokio::time::timeout(READ / 3, read).await {
             Ok(Ok(now)) if !(was_recorded && matches!(now.build, Build::Unreadable(_))) => break now,
@@ -200,14 +200,20 @@ pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before,
         credential.forget();
         credential.token().await.map_err(|error| error.to_string())?;
     }
-    let production_name = SlotName::production();
-    let production = facts::read_slot(release.azure, release.path, &production_name).await;
+    let production = facts::read_known_slot(release.azure, release.path, &release.facts.production).await;
     let production = production.map_err(|error| error.to_string())?;
     // Last, and quickly: what was read minutes ago says nothing of what would be swapped in.
-    let staging = facts::read_slot(release.azure, release.path, &release.staging);
-    let late = |_| format!("{} could not be read within {} s", release.staging, FRESH.as_secs());
-    let staging = tokio::time::timeout(FRESH, staging).await.map_err(late)?;
-    let staging = staging.map_err(|error| error.to_string())?;
+    let hurried = release.azure.until(Instant::now() + FRESH);
+    let Some(staging) = &release.facts.staging else {
+        return Err(format!("there is no slot {}", release.staging).into());
+    };
+    let staging = facts::read_known_slot(&hurried, release.path, staging);
+    let late = || format!("{} could not be read within {} s", release.staging, FRESH.as_secs());
+    let staging = tokio::time::timeout(FRESH + READ_AGAIN, staging).await.map_err(|_| late())?;
+    let staging = staging.map_err(|error| format!("{}: {error}", late()))?;
+    if let Build::Unreadable(why) = &staging.build {
+        return Err(format!("which build {} serves could not be read: {why}", staging.slot).into());
+    }
     if !staging.build.is(&before.new) {
         return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new).into());
     }

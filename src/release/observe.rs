@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Release;
 use super::machine::Serving;
+use crate::azure::ResourceManager;
 use crate::azure::model::{Site, SlotSwapStatus};
 use crate::facts::{self, Build};
 use crate::names::SlotName;
@@ -18,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long an SCM site is waited for within one reading.
 const SCM_PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer than its requests a reading may take, so that their own words are heard.
+const LEEWAY: Duration = Duration::from_millis(250);
 
 /// What was read before production could change.
 #[derive(Debug, Clone)]
@@ -147,9 +150,7 @@ pub async fn observe(release: &Release<'_>, before: &Before, until: Until, settl
     let mut pause = PAUSE;
     loop {
         // A call's own patience must not outlast the wait.
-        let Ok(observation) = tokio::time::timeout_at(deadline, read_both(release, before)).await else {
-            return Observation::nothing("Azure did not answer in time".to_owned());
-        };
+        let observation = read_until(release, before, deadline).await;
         if until.is_met(&observation) && !observation.busy || Instant::now() + pause >= deadline {
             return observation;
         }
@@ -158,11 +159,23 @@ pub async fn observe(release: &Release<'_>, before: &Before, until: Until, settl
     }
 }
 
-/// One reading of both slots, in parallel.
+/// One reading of both slots, as long as it takes.
 pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
+    read_with(release.azure, release, before).await
+}
+
+/// One reading of both slots; nothing of it outlasts the deadline.
+pub async fn read_until(release: &Release<'_>, before: &Before, deadline: Instant) -> Observation {
+    let azure = release.azure.until(deadline);
+    // Signing in is not limited by that.
+    let read = tokio::time::timeout_at(deadline + LEEWAY, read_with(&azure, release, before));
+    read.await.unwrap_or_else(|_| Observation::nothing("Azure did not answer in time".to_owned()))
+}
+
+async fn read_with(azure: &ResourceManager, release: &Release<'_>, before: &Before) -> Observation {
     let production_name = SlotName::production();
     let (production, staging) =
-        tokio::join!(read(release, &production_name), read(release, &release.staging));
+        tokio::join!(read(azure, release, &production_name), read(azure, release, &release.staging));
     let (site, production, deploying_here) = match production {
         Ok(found) => found,
         Err(trouble) => return Observation::nothing(trouble),
@@ -196,18 +209,24 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
 
 /// A slot and its build. ARM is waited for; the SCM site only shortly, for where it is
 /// silent ARM's content id tells as well.
-async fn read(release: &Release<'_>, slot: &SlotName) -> Result<(Site, Build, Option<String>), String> {
-    let (site, config) =
-        tokio::join!(release.azure.site(release.path, slot), release.azure.web_config(release.path, slot));
+async fn read(
+    azure: &ResourceManager,
+    release: &Release<'_>,
+    slot: &SlotName,
+) -> Result<(Site, Build, Option<String>), String> {
+    let (site, config) = tokio::join!(azure.site(release.path, slot), azure.web_config(release.path, slot));
     let site = site.map_err(|error| error.to_string())?;
     let config = match config {
         Ok(config) => config,
         Err(error) => return Ok((site, Build::Unreadable(error.to_string()), None)),
     };
     let instance = release.facts.production.instances.first().map(String::as_str);
-    let build = facts::read_build(release.azure, &site, &config, instance);
+    let patience = Instant::now() + SCM_PATIENCE;
+    let hurried = azure.until(patience);
+    let build = facts::read_build(&hurried, &site, &config, instance);
     let silent = || (Build::Unreadable("the SCM site did not answer in time".to_owned()), None);
-    let (build, deploying) = tokio::time::timeout(SCM_PATIENCE, build).await.unwrap_or_else(|_| silent());
+    let build = tokio::time::timeout_at(patience + LEEWAY, build).await;
+    let (build, deploying) = build.unwrap_or_else(|_| silent());
     Ok((site, build, deploying))
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn confirm(
     let observation = observe::observe(release, &state.before, until, CONFIRMING).await;
     let (is_recorded, deploying) = (observation.is_recorded(), observation.deploying_here.clone());
     let serving = note(state, observation, journal);
-    if let Some(id) = deploying.filter(|_| outcome == Outcome::Released) {
+    if let Some(id) = deploying.filter(|_| matches!(outcome, Outcome::Released | Outcome::RolledBack)) {
         journal.fail(
             format!("at the end the deployment {id} was found under way in production's content"),
             vec!["let one pipeline at a time deploy to this slot".to_owned()],

@@ -33,7 +33,7 @@ pub(super) async fn came(
     loop {
         if Instant::now() + pause >= deadline {
             journal.fail(
-                format!("the swap's turn did not come within {} s", limit.as_secs()),
+                format!("the swap's turn did not come within {} s: {}", limit.as_secs(), state.put_off),
                 vec![
                     "wait for the end of what is under way, or raise limits.swap; then run again".to_owned(),
                 ],

@@ -14,8 +14,12 @@ use crate::checks::watch::WatchPhase;
 
 /// How long Azure is read after a swap's end until it says what production serves.
 const READ_BACK: Duration = Duration::from_secs(120);
-/// The same for a swap that failed: it shows at once what it left.
-const FAILED_READ_BACK: Duration = Duration::from_secs(30);
+/// The same for a swap that was refused, or whose fate is unclear: it has been waited for.
+const REFUSED_READ_BACK: Duration = Duration::from_secs(30);
+/// How long the slots of a swap that is said to have failed are read at most: Azure shows no
+/// running operation on a site (seen-in-recordings 4), and operations were seen to go on behind
+/// an answer that ended them (seen-in-recordings 19).
+const FAILED_READ_BACK: Duration = Duration::from_secs(120);
 const LOOK_AT_BOTH: &str = "look at both slots: slotway status";
 const LOOK_UNTIL: &str = "look at both slots until one of them tells: slotway status";
 
@@ -62,7 +66,7 @@ pub(super) async fn swapped(
 }
 
 /// A swap that claims to have ended well is given time to show. One that claims to have
-/// failed is believed only when nothing is under way any more.
+/// failed is believed only when it has not shown for a while, and nothing is under way.
 async fn read_back(
     release: &Release<'_>,
     state: &State,
@@ -70,10 +74,16 @@ async fn read_back(
     claim: Claim,
     journal: &mut Journal<'_>,
 ) -> Observation {
+    let settle = release.config.limits.settle;
     let (until, limit) = match claim {
         Claim::Finished => (Until::Serves(wanted), READ_BACK),
-        Claim::Refused | Claim::Failed | Claim::Unclear => (Until::Told, FAILED_READ_BACK),
+        Claim::Failed => (Until::Serves(wanted), FAILED_READ_BACK.min(settle)),
+        Claim::Refused | Claim::Unclear => (Until::Told, REFUSED_READ_BACK),
     };
+    if claim == Claim::Failed {
+        let what = "a sign of the swap that is said to have failed".to_owned();
+        journal.add(Event::Waiting { what, limit });
+    }
     let observation = observe::observe(release, &state.before, until, limit).await;
     if claim != Claim::Failed || !observation.busy || observation.serving == wanted {
         return observation;

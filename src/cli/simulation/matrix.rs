@@ -324,7 +324,12 @@ fn chosen(mut cells: Vec<Cell>) -> Vec<Cell> {
 #[test]
 fn the_same_course_sends_the_same_requests_at_the_same_moments() {
     let twice: Vec<Story> = STORIES.into_iter().flat_map(|story| [story; 4]).collect();
-    let logs = on_all_processors(&twice, |story| good(*story));
+    let logs = on_all_processors(&twice, |story| {
+        let mut log = good(*story);
+        // Made anew each time, as on Azure.
+        log.iter_mut().for_each(|seen| seen.swap_id = None);
+        log
+    });
     for (story, logs) in twice.chunks(4).map(|chunk| chunk[0]).zip(logs.chunks(4)) {
         let first = &logs[0];
         for log in &logs[1..] {
