@@ -30,7 +30,7 @@ use crate::plan::Verb;
 
 /// Runs the program with the process's arguments, environment and streams.
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| end_as_a_bug(panic)));
+    std::panic::set_hook(Box::new(end_as_a_bug));
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return explain(&error),

@@ -24,7 +24,10 @@ const SECRET_FIELDS: [&str; 5] =
 /// The spellings of the secrets of the last request. Nearly all requests of a run carry the same
 /// token, and to spell it in every way for each would cost more than to look for it.
 #[derive(Clone, Default)]
-pub(super) struct Known(Arc<Mutex<Option<(Vec<String>, Arc<Redaction>)>>>);
+pub(super) struct Known(Arc<Mutex<Option<Spelt>>>);
+
+/// The secrets as they are, and in every spelling.
+type Spelt = (Vec<String>, Arc<Redaction>);
 
 impl Known {
     /// The secrets of a request, in every spelling.

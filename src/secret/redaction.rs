@@ -187,7 +187,7 @@ mod tests {
             assert!(shown.contains(STARS) && !shown.contains("rd"), "{form} became {shown}");
         }
         assert_eq!(redaction.text("nothing of it"), "nothing of it");
-        assert_eq!(format!("{redaction:?}").contains("rd"), false);
+        assert!(!format!("{redaction:?}").contains("rd"));
     }
 
     #[test]
