@@ -97,6 +97,8 @@ struct Cell {
 /// What is wrong, and what was shown.
 #[derive(Default)]
 struct Report {
+    /// Whether the planned end came.
+    came: bool,
     problems: Vec<String>,
     shown: String,
 }
@@ -144,11 +146,26 @@ async fn run(cell: &Cell) -> Report {
     report
 }
 
+/// Two readings that fall on the same instant may come in another order in another run, so that the
+/// last of a kind is not made any more: then the end comes at the one before it.
+fn run_to_the_end(cell: &Cell) -> Report {
+    let report = simulate(run(cell));
+    match &cell.place.point {
+        Point::Nth { stage, kind, nth } if !report.came && *nth > 0 => {
+            let point = Point::Nth { stage: *stage, kind: kind.clone(), nth: nth - 1 };
+            let place = Place { seen: cell.place.seen.clone(), point };
+            simulate(run(&Cell { place, ..cell.clone() }))
+        }
+        _ => report,
+    }
+}
+
 /// A cell whose end did not come proves nothing.
 fn about_the_end(cell: &Cell, client: &Client, report: &mut Report) {
     let log = client.door.log();
     let came = client.door.ended_at().map(|number| &log[number]);
     let planned = &cell.place.seen;
+    report.came = came.is_some();
     report.claim(came.is_some_and(|came| came.kind == planned.kind && came.stage == planned.stage), || {
         format!("{:?} was planned at {planned:?}, and came at {came:?}", cell.end)
     });
@@ -355,11 +372,11 @@ fn chosen(cells: Vec<Cell>, one_of: usize) -> Vec<Cell> {
 
 fn assert_all(cells: &[Cell]) {
     let reports = on_all_processors(cells, |cell| {
-        std::panic::catch_unwind(|| simulate(run(cell)))
-            .unwrap_or_else(|_| Report { problems: vec!["it panicked".to_owned()], shown: String::new() })
+        std::panic::catch_unwind(|| run_to_the_end(cell))
+            .unwrap_or_else(|_| Report { problems: vec!["it panicked".to_owned()], ..Report::default() })
     });
     let mut wrong = Wrong::default();
-    for (cell, Report { problems, shown }) in cells.iter().zip(&reports) {
+    for (cell, Report { problems, shown, .. }) in cells.iter().zip(&reports) {
         let Cell { dying, place: Place { seen, .. }, boundary, end, after } = cell;
         let words = format!(
             "{dying:?} {end:?} {boundary:?} {after:?} {} {:?} {}",
