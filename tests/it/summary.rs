@@ -76,7 +76,7 @@ fn a_github_api_that_fails_is_a_warning_and_fails_no_release() {
     let summary = service.place.write("step-summary.md", "");
     let token = "Pl4nted-github-token";
     let output = service
-        .command("release", &["--package", &service.package("2"), "--github-environment", "production"])
+        .command("release", &["--package", &service.package("2")])
         .env("GITHUB_ACTIONS", "true")
         // Nobody listens there.
         .env("GITHUB_API_URL", "http://127.0.0.1:1")
@@ -85,7 +85,8 @@ fn a_github_api_that_fails_is_a_warning_and_fails_no_release() {
         .env("GITHUB_RUN_ID", "42")
         .env("GITHUB_SHA", "5c1e0ff")
         .env("GITHUB_STEP_SUMMARY", &summary)
-        .env("SLOTWAY_GITHUB_TOKEN", token)
+        .env("INPUT_GITHUB-TOKEN", token)
+        .env("INPUT_GITHUB-ENVIRONMENT", "production")
         .output()
         .expect("the binary runs");
     let finished = Finished::from(output);
