@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use builds::{about_the_builds, before, is_live, nothing_to_roll_back, unmarked_image};
+use builds::{about_the_builds, before, is_live, marks_unread, nothing_to_roll_back, unmarked_image};
 
 use crate::facts::{Build, Facts, SlotFacts};
 use crate::names::{ReleaseId, SlotName};
@@ -224,7 +224,7 @@ fn nothing_to_settle(order: &Order, facts: &Facts) -> Option<String> {
     let serves = &facts.production.build;
     match unfinished(facts) {
         // That there is no mark tells nothing where there cannot be one.
-        None if unmarked_image(facts).is_some() => None,
+        None if unmarked_image(facts).is_some() || marks_unread(facts).is_some() => None,
         None => Some(format!("no earlier run left anything unfinished; production serves {serves}")),
         Some(left) if !order.concerns(&left) => {
             Some(format!("another run will finish what it began: {left}"))
@@ -303,6 +303,9 @@ fn warnings(order: &Order, facts: &Facts) -> Vec<String> {
     }
     if let Build::Unreadable(why) = &facts.production.build {
         warnings.push(format!("which build production serves could not be read: {why}"));
+    }
+    if let (Verb::Release | Verb::Deploy, Some(why)) = (order.verb, &facts.production.note_unread) {
+        warnings.push(format!("whether an earlier run proved production could not be read: {why}"));
     }
     if facts.tier.is_none() {
         warnings.push("the App Service plan could not be read; whether it has slots is not known".to_owned());

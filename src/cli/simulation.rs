@@ -77,8 +77,6 @@ struct Client {
     part_of: Option<&'static str>,
     /// Whether what it runs is the post hook of that.
     is_hook: bool,
-    /// Its `slotway.yml`.
-    config: String,
     /// In whose form it shows things.
     host: Host,
 }
@@ -207,7 +205,6 @@ impl Simulation {
             watches: true,
             part_of: None,
             is_hook: false,
-            config: CONFIG.to_owned(),
             host: Host::Terminal,
         }
     }
@@ -230,7 +227,7 @@ impl Simulation {
         let network = Network { simulated: Some(client.door.wire()), ..Network::default() };
         let out = Box::new(client.shown.clone());
         let rate = if client.watches { "rate: 1" } else { "rate: 0" };
-        let config = order.config.as_deref().unwrap_or(&client.config).replace("rate: 1", rate);
+        let config = order.config.as_deref().unwrap_or(CONFIG).replace("rate: 1", rate);
         let cancelled = client.cancel.subscribe();
         let made = Context::simulated(self.raw(order), &config, network, (client.host, out), cancelled);
         let mut context = match made {

@@ -22,7 +22,10 @@ pub(super) fn about_the_builds(order: &Order, facts: &Facts, staging: &SlotFacts
         Verb::Swap => about_swapping(order, facts, staging),
         Verb::Rollback => about_rolling_back(order, facts, staging),
         // The release looks before it goes anywhere; what it cannot do is said there.
-        Verb::Settle => unmarked_image(facts).map(|image| Refusal::NoMarks { image }).into_iter().collect(),
+        Verb::Settle => {
+            let no_marks = unmarked_image(facts).map(|image| Refusal::NoMarks { image });
+            no_marks.or_else(|| marks_unread(facts)).into_iter().collect()
+        }
     }
 }
 
@@ -33,6 +36,16 @@ pub(super) fn unmarked_image(facts: &Facts) -> Option<ReleaseId> {
         Build::Image(image) => Some(image.clone()),
         _ => None,
     })
+}
+
+/// Why it cannot be told whether an earlier run left anything: silence is no word of peace.
+pub(super) fn marks_unread(facts: &Facts) -> Option<Refusal> {
+    if unfinished(facts).is_some() {
+        return None;
+    }
+    let slots = std::iter::once(&facts.production).chain(&facts.staging);
+    let mut silent = slots.filter_map(|slot| unread(slot).map(|why| (slot.slot.clone(), why)));
+    silent.next().map(|(slot, why)| Refusal::MarksUnread { slot, why })
 }
 
 /// The other slot holds the way back from a release that nobody proved. Whoever was told

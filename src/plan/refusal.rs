@@ -133,6 +133,14 @@ pub enum Refusal {
         /// The image.
         image: ReleaseId,
     },
+    /// What an earlier run noted beside its build could not be read.
+    #[error("whether an earlier run left anything in {slot} could not be read: {why}")]
+    MarksUnread {
+        /// Which slot.
+        slot: SlotName,
+        /// Why.
+        why: String,
+    },
     /// A start command was given for an app that is not started by one.
     #[error("{slot} runs code on Windows, which has no startup command")]
     NoStartupCommand {
@@ -220,6 +228,7 @@ impl Refusal {
             Self::ReleaseUnknown { .. } => {
                 "give previous-build, if the slot serves it: slotway status shows both"
             }
+            Self::MarksUnread { .. } => "run it again; slotway status shows what both slots serve",
             Self::Unfinished { .. } => {
                 "finish it first: slotway settle proves production, or brings the version before back"
             }

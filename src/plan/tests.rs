@@ -212,6 +212,30 @@ fn settling_begins_where_the_earlier_run_stopped_and_a_deployment_does_not_begin
     assert!(matches!(plan(&order(Verb::Settle, None), &facts()), Decision::Nothing(_)));
 }
 
+#[test]
+fn what_cannot_be_read_is_not_settled_as_if_nothing_were_left() {
+    let mut unread = facts();
+    unread.production.build = Build::Unreadable("503".to_owned());
+    let refused = refusals(plan(&order(Verb::Settle, None), &unread));
+    assert!(
+        matches!(&refused[..], [Refusal::MarksUnread { slot, .. }] if slot.is_production()),
+        "{refused:?}"
+    );
+    let mut unread = facts();
+    unread.staging.as_mut().expect("there is one").note_unread = Some("HTTP 500".to_owned());
+    let refused = refusals(plan(&order(Verb::Settle, None), &unread));
+    assert!(
+        matches!(&refused[..], [Refusal::MarksUnread { slot, .. }] if !slot.is_production()),
+        "{refused:?}"
+    );
+    let mut unread = facts();
+    unread.production.note_unread = Some("HTTP 500".to_owned());
+    let Decision::Go(plan) = plan(&order(Verb::Deploy, None), &unread) else {
+        panic!("a place for notes that does not answer must not keep anybody from deploying")
+    };
+    assert!(plan.warnings[0].contains("HTTP 500"), "{:?}", plan.warnings);
+}
+
 fn image(text: &str) -> ReleaseId {
     ReleaseId::image(text).expect("well formed")
 }

@@ -142,9 +142,10 @@ async fn deploy(
             sha256: None,
         }),
     });
-    let known: BTreeSet<String> = records.into_iter().map(|record| record.id).collect();
+    let here: BTreeSet<String> = records.into_iter().map(|record| record.id).collect();
+    let elsewhere = BTreeSet::new();
     let limits = &deployment.config.limits;
-    let id = upload::send(Sending { scm, package, limits, known, progress }, journal).await?;
+    let id = upload::send(Sending { scm, package, limits, here, elsewhere, progress }, journal).await?;
     // Which build production serves is not known, so a later rollback has to be told.
     deploy::write_note(scm, &id, package, None, journal).await;
     Ok(id)

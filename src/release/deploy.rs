@@ -39,6 +39,11 @@ pub enum DeployError {
         /// Their ids.
         ids: String,
     },
+    /// The slot's content was exchanged with another's in the middle of the deployment.
+    #[error(
+        "somebody swapped the slot while the package was deployed: none of its deployments from before is there"
+    )]
+    Exchanged,
     /// The deployment ended badly.
     #[error("the deployment {id} {how}{}", log_text(.log))]
     Failed {
@@ -84,7 +89,9 @@ impl DeployError {
         match self {
             Self::Azure(error) => error.help(),
             Self::Lost { .. } => vec!["run again; production is untouched".to_owned()],
-            Self::Ambiguous { .. } => vec!["let one pipeline at a time deploy to this slot".to_owned()],
+            Self::Ambiguous { .. } | Self::Exchanged => {
+                vec!["let one pipeline at a time deploy to this slot".to_owned()]
+            }
             Self::Failed { .. } => vec!["the log above says why; production is untouched".to_owned()],
             Self::TooLong { .. } => {
                 vec![
@@ -144,9 +151,11 @@ async fn deploy_package(
     journal: &mut Journal<'_>,
 ) -> Result<Note, DeployError> {
     let scm = staging_scm(release)?;
-    let known = known_before(release, &scm).await?;
+    let here: BTreeSet<String> = scm.deployments().await?.into_iter().map(|record| record.id).collect();
+    let elsewhere = production_records(release).await;
     let (limits, progress) = (&release.config.limits, release.progress);
-    let id = upload::send(Sending { scm: &scm, package, limits, known, progress }, journal).await?;
+    let sending = Sending { scm: &scm, package, limits, here, elsewhere, progress };
+    let id = upload::send(sending, journal).await?;
     let previous = release.facts.production.build.release_id();
     Ok(write_note(&scm, &id, package, previous, journal).await)
 }
@@ -163,16 +172,15 @@ pub(super) fn staging_scm(release: &Release<'_>) -> Result<Scm, AzureError> {
     facts::scm(release.azure, host, instance)
 }
 
-/// Every record that was there before ours: the slot's own, and production's, which
-/// somebody else's swap could bring here.
-async fn known_before(release: &Release<'_>, scm: &Scm) -> Result<BTreeSet<String>, DeployError> {
-    let mut known: BTreeSet<String> = scm.deployments().await?.into_iter().map(|record| record.id).collect();
+/// Production's records, which somebody else's swap could bring to the slot.
+async fn production_records(release: &Release<'_>) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
     let production = &release.facts.production;
     if let Ok(other) = facts::scm(release.azure, production.scm_host.as_deref(), None) {
         known.extend(other.deployments().await.unwrap_or_default().into_iter().map(|record| record.id));
     }
     known.extend(production.build.release_id().map(ToString::to_string));
-    Ok(known)
+    known
 }
 
 /// The note tells later runs what this build is and what was before it. Its failure

@@ -17,6 +17,8 @@ use crate::names::SlotName;
 /// Pause between two reads.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the other slot is waited for within one reading.
+const STAGING_PATIENCE: Duration = Duration::from_secs(10);
 /// How long an SCM site is waited for within one reading.
 const SCM_PATIENCE: Duration = Duration::from_secs(10);
 /// How much longer than its requests a reading may take, so that their own words are heard.
@@ -174,8 +176,10 @@ pub async fn read_until(release: &Release<'_>, before: &Before, deadline: Instan
 
 async fn read_with(azure: &ResourceManager, release: &Release<'_>, before: &Before) -> Observation {
     let production_name = SlotName::production();
+    // Production is as it was read, however long the other slot is silent: not for long, then.
+    let hurried = azure.until(Instant::now() + STAGING_PATIENCE);
     let (production, staging) =
-        tokio::join!(read(azure, release, &production_name), read(azure, release, &release.staging));
+        tokio::join!(read(azure, release, &production_name), read(&hurried, release, &release.staging));
     let (site, production, deploying_here) = match production {
         Ok(found) => found,
         Err(trouble) => return Observation::nothing(trouble),

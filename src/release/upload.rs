@@ -39,8 +39,10 @@ pub struct Sending<'a> {
     pub package: &'a Package,
     /// How long it may take.
     pub limits: &'a Limits,
-    /// Records that were there before ours.
-    pub known: BTreeSet<String>,
+    /// Records that the slot had before ours.
+    pub here: BTreeSet<String>,
+    /// Records that somebody else's swap could bring here.
+    pub elsewhere: BTreeSet<String>,
     /// Where progress goes.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
@@ -51,11 +53,12 @@ pub struct Sending<'a> {
 ///
 /// [`DeployError`]; production is untouched in every case.
 pub async fn send(sending: Sending<'_>, journal: &mut Journal<'_>) -> Result<ReleaseId, DeployError> {
-    let Sending { scm, package, limits, known, progress } = sending;
+    let Sending { scm, package, limits, here, elsewhere, progress } = sending;
     let limit = limits.deploy;
     journal.add(Event::Waiting { what: "the upload and the deployment".to_owned(), limit });
     let started = Instant::now();
-    let follow = Follow { scm, limits, progress, known, deadline: started + limit, tracking: None };
+    let known = here.union(&elsewhere).cloned().collect();
+    let follow = Follow { scm, limits, progress, here, known, deadline: started + limit, tracking: None };
     let follow = upload(follow, package, journal).await?;
     journal.add(Event::Uploaded { size_bytes: package.size_bytes, elapsed: started.elapsed() });
     let uploaded = Instant::now();
@@ -154,6 +157,7 @@ struct Follow<'a> {
     scm: &'a Scm,
     limits: &'a Limits,
     progress: &'a (dyn Fn(Progress) + Send + Sync),
+    here: BTreeSet<String>,
     known: BTreeSet<String>,
     deadline: Instant,
     tracking: Option<String>,
@@ -166,6 +170,11 @@ impl Follow<'_> {
             && let Some(record) = records.iter().find(|record| record.id == *tracking)
         {
             return Ok(Some(record));
+        }
+        // Records move with the content: where none is left of those from before, this is another.
+        let is_here = self.here.is_empty() || records.iter().any(|record| self.here.contains(&record.id));
+        if !is_here && !records.is_empty() {
+            return Err(DeployError::Exchanged);
         }
         let fresh: Vec<&DeploymentRecord> =
             records.iter().filter(|record| !self.known.contains(&record.id)).collect();

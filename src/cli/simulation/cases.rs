@@ -104,6 +104,38 @@ fn a_swap_back_that_is_refused_for_a_moment_is_asked_for_again() {
     }
 }
 
+/// Found by seed 9056: production's build came to the slot, and was taken for the one just sent.
+#[test]
+fn a_build_that_a_swap_brings_to_the_slot_in_the_middle_of_a_deployment_is_not_taken_for_ours() {
+    let finished = simulate(async {
+        let mut scenario = scenario(3);
+        scenario.durations.deploy = Duration::from_secs(10);
+        let simulation = Simulation::start(scenario).await;
+        let client = simulation.client(0);
+        let target = Target::Service { beginning: "scm production".to_owned(), from: 0, times: FOR_EVER };
+        client.door.plan(target, named("202 without Location"));
+        let order = Order::release("bad");
+        let run = simulation.run(&client, &order);
+        let stranger = async {
+            let sent = || client.door.log().iter().any(|seen| seen.kind == "scm staging POST publish");
+            while !sent() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let staging = SlotName::new("staging").expect("seven letters");
+            let action = Action::Swap { source: staging, target: SlotName::production() };
+            simulation.inside.cloud().shared.act(|world| world.perform(action)).expect("it is accepted");
+        };
+        let (ran, ()) = tokio::join!(run, stranger);
+        let finished = ran.finished();
+        let problems = truth::problems(&simulation, &client, &finished);
+        assert!(problems.is_empty(), "{problems:#?}\n{}", finished.shown);
+        finished
+    });
+    assert!(matches!(finished.outcome, Outcome::Refused | Outcome::Stuck), "{}", finished.shown);
+    let (cause, _) = finished.conclusion.cause.expect("a cause");
+    assert!(cause.contains("somebody swapped the slot"), "{cause}");
+}
+
 /// Found by seed 5530: the content id stays what it is when somebody deploys straight to production.
 #[test]
 fn somebody_elses_build_in_production_is_not_called_ours_while_the_record_is_silent_for_a_moment() {

@@ -13,12 +13,16 @@ use crate::release::machine::Outcome;
 /// What both hosts give (see `cli::hook`).
 const GRACE: Duration = Duration::from_secs(5 * 60);
 
-/// One who runs as a part of a pipeline's run, with the limits that count where none are given.
+/// One who runs as a part of a pipeline's run.
 fn part_of(simulation: &Simulation, run: &'static str, salt: u64) -> Client {
     let mut client = simulation.client(salt);
     client.part_of = Some(run);
-    client.config = CONFIG.replace("swap: 5m, settle: 1m", "swap: 30m, settle: 5m");
     client
+}
+
+/// With the limits that count where none are given.
+fn by_default(order: Order) -> Order {
+    Order { config: Some(CONFIG.replace("swap: 5m, settle: 1m", "swap: 30m, settle: 5m")), ..order }
 }
 
 /// A world in which run 7 was killed when it had sent the swap, which takes so long.
@@ -30,7 +34,7 @@ async fn killed(version: &str, swap: Duration) -> (Simulation, String) {
     let client = part_of(&simulation, "7", 0);
     let swap = Point::Kind { kind: SWAP.to_owned(), nth: 0 };
     client.door.plan_end(swap, Boundary::CarriedOut, End::Death, &client.cancel);
-    let ran = simulation.run(&client, &Order::release(version)).await;
+    let ran = simulation.run(&client, &by_default(Order::release(version))).await;
     assert!(matches!(ran, Ran::Died), "{ran:?}");
     (simulation, old)
 }
@@ -38,7 +42,7 @@ async fn killed(version: &str, swap: Duration) -> (Simulation, String) {
 async fn hook(simulation: &Simulation, run: &'static str, salt: u64) -> Finished {
     let mut client = part_of(simulation, run, salt);
     client.is_hook = true;
-    let finished = simulation.run(&client, &Order::settle()).await.finished();
+    let finished = simulation.run(&client, &by_default(Order::settle())).await.finished();
     assert_true(simulation, &client, &finished);
     assert!(finished.took < GRACE, "{:?}\n{}", finished.took, finished.shown);
     finished
@@ -52,7 +56,7 @@ fn assert_true(simulation: &Simulation, client: &Client, finished: &Finished) {
 /// What somebody who settles without haste comes to, and that nothing is open then.
 async fn at_last(simulation: &Simulation, old: &str) -> Outcome {
     let client = part_of(simulation, "9", 9);
-    let finished = simulation.run(&client, &Order::settle()).await.finished();
+    let finished = simulation.run(&client, &by_default(Order::settle())).await.finished();
     assert_true(simulation, &client, &finished);
     let left = Left::read(simulation);
     assert_eq!((left.open(old), left.busy), (Open::Nothing, false), "{}", finished.shown);
