@@ -15,6 +15,7 @@ mod configure;
 pub mod deploy;
 pub mod earlier;
 pub mod journal;
+pub mod last_look;
 pub mod machine;
 pub mod marks;
 pub mod observe;
@@ -300,9 +301,9 @@ async fn check_staging(release: &Release<'_>, state: &mut State, journal: &mut J
     if !check::staging(release, state.release.as_ref(), journal).await {
         return Step::StagingFailed;
     }
-    match check::last_look(release, &state.before).await {
+    match last_look::last_look(release, &state.before).await {
         Ok(before) => state.before = before,
-        Err(check::Forbidden::Busy(cause)) if release.plan.swaps => {
+        Err(last_look::Forbidden::Busy(cause)) if release.plan.swaps => {
             journal.warn(format!("waiting for the swap's turn: {cause}"));
             state.put_off = cause;
             return Step::SwapPutOff;

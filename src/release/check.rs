@@ -14,20 +14,16 @@ use super::machine::Serving;
 use super::observe::{self, Before, Until};
 use super::{Progress, Release};
 use crate::azure::Scm;
-use crate::azure::credential::ENOUGH_TIME_LEFT;
 use crate::checks::file::ConfigFile;
 use crate::checks::prove;
 use crate::checks::ready::{InstanceReady, ReadySettings, wait_ready};
 use crate::checks::run::{CheckOutcome, Target, deciding_verdict, run_all};
 use crate::checks::spec::{Action, Check};
 use crate::checks::verdict::{Verdict, worst};
-use crate::clock;
 use crate::facts::{self, Build, SlotFacts};
 use crate::http::Wire;
 use crate::names::{ReleaseId, SlotName};
 
-/// How old the reading of what is swapped in may be.
-const FRESH: Duration = Duration::from_secs(20);
 /// How long both slots are read before the swap back.
 const READ: Duration = Duration::from_secs(30);
 /// Pause before a reading that failed is tried again.
@@ -185,95 +181,6 @@ pub async fn other_slot(release: &Release<'_>, before: &Before, journal: &mut Jo
 pub async fn rolled_back(release: &Release<'_>, journal: &mut Journal<'_>) -> bool {
     let target = target(release, &release.facts.production, None).await;
     Proving::of(release, &release.facts.production).ready(&target, journal).await
-}
-
-/// The last look before the swap: staging serves this build, production still the
-/// old one, nobody else is at work, and the sign-in lasts for a swap and a rollback.
-///
-/// # Errors
-///
-/// What forbids the swap, in words.
-pub async fn last_look(release: &Release<'_>, before: &Before) -> Result<Before, Forbidden> {
-    let credential = release.azure.credential();
-    let token = credential.token().await.map_err(|error| error.to_string())?;
-    if token.expires_on - clock::now() < ENOUGH_TIME_LEFT {
-        credential.forget();
-        credential.token().await.map_err(|error| error.to_string())?;
-    }
-    let production = facts::read_known_slot(release.azure, release.path, &release.facts.production).await;
-    let production = production.map_err(|error| error.to_string())?;
-    // Last, and quickly: what was read minutes ago says nothing of what would be swapped in.
-    let hurried = release.azure.until(Instant::now() + FRESH);
-    let Some(staging) = &release.facts.staging else {
-        return Err(format!("there is no slot {}", release.staging).into());
-    };
-    let staging = facts::read_known_slot(&hurried, release.path, staging);
-    let late = || format!("{} could not be read within {} s", release.staging, FRESH.as_secs());
-    let staging = tokio::time::timeout(FRESH + READ_AGAIN, staging).await.map_err(|_| late())?;
-    let staging = staging.map_err(|error| format!("{}: {error}", late()))?;
-    if let Build::Unreadable(why) = &staging.build {
-        return Err(format!("which build {} serves could not be read: {why}", staging.slot).into());
-    }
-    if !staging.build.is(&before.new) {
-        return Err(format!("{} serves {}, not {}", staging.slot, staging.build, before.new).into());
-    }
-    let comparable =
-        ![&production.build, &before.old].iter().any(|build| matches!(build, Build::Unreadable(_)));
-    if comparable && !production.build.is(&before.old) {
-        return Err(format!(
-            "production serves {}, and served {} when this began: somebody else was at work",
-            production.build, before.old
-        )
-        .into());
-    }
-    if release.plan.swaps && !comparable && production.content_id.is_none() {
-        return Err("nothing tells which build production serves, so no swap could be verified"
-            .to_owned()
-            .into());
-    }
-    let busy = [&production, &staging].into_iter().find(|slot| slot.operation.is_some());
-    if let Some(operation) = busy.and_then(|slot| slot.operation.as_ref()) {
-        return Err(Forbidden::Busy(format!("an operation is under way: {operation}")));
-    }
-    if let Some(id) = &staging.deploying {
-        return Err(Forbidden::Busy(format!("a deployment is under way in {}: {id}", staging.slot)));
-    }
-    for slot in [&production, &staging] {
-        if let Some(with) = &slot.prepared_with {
-            let name = &slot.slot;
-            return Err(format!("{name} has been prepared for a swap with {with} in the meantime").into());
-        }
-    }
-    // Silence of the record takes no name away: should it be another build by now, a later
-    // reading of the record finds a stranger's.
-    let old = match production.build {
-        Build::Unreadable(_) => before.old.clone(),
-        read => read,
-    };
-    Ok(Before {
-        old,
-        new: staging.build,
-        old_content: production.content_id,
-        new_content: staging.content_id,
-        last_swap: production.last_swap,
-    })
-}
-
-/// Why the swap may not be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum Forbidden {
-    /// Something else is under way, and will end.
-    #[error("{0}")]
-    Busy(String),
-    /// Something is not as it was.
-    #[error("{0}")]
-    Moved(String),
-}
-
-impl From<String> for Forbidden {
-    fn from(reason: String) -> Self {
-        Self::Moved(reason)
-    }
 }
 
 /// Without checks of its own, a slot must answer on its root below 500 on every instance.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::check::{self, Forbidden};
+use super::last_look::{self, Forbidden};
 use super::machine::{Direction, Serving};
 use super::observe::{self, Before};
 use super::{Release, State};
@@ -43,7 +43,7 @@ pub(super) async fn came(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         let looked = match direction {
-            Direction::Forward => check::last_look(release, &state.before).await,
+            Direction::Forward => last_look::last_look(release, &state.before).await,
             Direction::Back => look_at_both(release, &state.before).await,
         };
         match looked {
