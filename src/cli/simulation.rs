@@ -6,7 +6,7 @@
 //! jumps to the next timer whenever nothing is left to do. The same seed comes to the same end.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::{hook, rehearse, run};
+use super::{hook, run};
 use crate::emulator::inside::Inside;
 use crate::emulator::scenario::{Durations, Scenario};
 use crate::error::exit_code;
 use crate::host::Host;
 use crate::http::Network;
-use crate::inputs::{Needs, Raw, Source};
+use crate::inputs::Needs;
 use crate::plan::Verb;
 use crate::release::journal::{Conclusion, Entry};
 use crate::release::machine::Outcome;
@@ -33,6 +33,7 @@ mod fault;
 mod hooked;
 mod left;
 mod matrix;
+mod order;
 mod others;
 mod packages;
 mod quiet;
@@ -43,6 +44,7 @@ mod truth;
 
 use chance::Chance;
 use door::Door;
+use order::Order;
 
 /// Longer than any course.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -79,22 +81,6 @@ struct Client {
     is_hook: bool,
     /// In whose form it shows things.
     host: Host,
-}
-
-/// What a verb is asked for.
-#[derive(Debug, Clone)]
-struct Order {
-    verb: Verb,
-    package: Option<PathBuf>,
-    release: Option<String>,
-    previous: Option<String>,
-    /// Instead of a package.
-    image: Option<String>,
-    startup_command: Option<String>,
-    /// What signs in instead of the usual.
-    profile: Option<String>,
-    /// Another configuration than the usual.
-    config: Option<String>,
 }
 
 /// How a run ended.
@@ -229,7 +215,13 @@ impl Simulation {
         let rate = if client.watches { "rate: 1" } else { "rate: 0" };
         let config = order.config.as_deref().unwrap_or(CONFIG).replace("rate: 1", rate);
         let cancelled = client.cancel.subscribe();
-        let made = Context::simulated(self.raw(order), &config, network, (client.host, out), cancelled);
+        let made = Context::simulated(
+            order.raw(self.inside.ready()),
+            &config,
+            network,
+            (client.host, out),
+            cancelled,
+        );
         let mut context = match made {
             Ok(context) => context,
             Err(error) => return Ran::Failed(error.into()),
@@ -265,28 +257,6 @@ impl Simulation {
         }))
     }
 
-    fn raw(&self, order: &Order) -> Raw {
-        let mut raw = Raw::default();
-        if order.profile.is_none() {
-            rehearse::offer_connection(&mut raw, self.inside.ready());
-        }
-        let package = order.package.as_ref().map(|path| path.display().to_string());
-        let given = [
-            ("package", &package),
-            ("release-id", &order.release),
-            ("previous-build", &order.previous),
-            ("images", &order.image),
-            ("startup-command", &order.startup_command),
-            ("publish-profile", &order.profile),
-        ];
-        for (name, value) in given {
-            if let Some(value) = value {
-                raw.offer(name, value.clone(), Source::Flag);
-            }
-        }
-        raw
-    }
-
     async fn end(self) {
         if let Ok(inside) = Arc::try_unwrap(self.inside) {
             inside.shutdown().await;
@@ -304,42 +274,6 @@ async fn by_token(context: &Context, verb: Verb) -> Result<run::Done, crate::err
 async fn by_profile(context: &Context) -> Result<run::Done, crate::error::Error> {
     let inputs = context.profile("deploy")?.expect("a profile was given");
     super::by_profile::journaled(context, &inputs).await
-}
-
-impl Order {
-    fn release(version: &str) -> Self {
-        Self { package: Some(packages::path(version)), ..Self::bare(Verb::Release) }
-    }
-
-    fn deploy(version: &str) -> Self {
-        Self { package: Some(packages::path(version)), ..Self::bare(Verb::Deploy) }
-    }
-
-    fn swap(release: &str) -> Self {
-        Self { release: Some(release.to_owned()), ..Self::bare(Verb::Swap) }
-    }
-
-    fn rollback(release: &str) -> Self {
-        Self { release: Some(release.to_owned()), ..Self::bare(Verb::Rollback) }
-    }
-
-    fn settle() -> Self {
-        Self::bare(Verb::Settle)
-    }
-
-    fn bare(verb: Verb) -> Self {
-        let (package, release, previous) = (None, None, None);
-        Self {
-            verb,
-            package,
-            release,
-            previous,
-            image: None,
-            startup_command: None,
-            profile: None,
-            config: None,
-        }
-    }
 }
 
 /// When every world begins.

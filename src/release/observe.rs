@@ -17,10 +17,8 @@ use crate::names::SlotName;
 /// Pause between two reads.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long the other slot is waited for within one reading.
-const STAGING_PATIENCE: Duration = Duration::from_secs(10);
-/// How long an SCM site is waited for within one reading.
-const SCM_PATIENCE: Duration = Duration::from_secs(10);
+/// How long any answer is waited for within one reading.
+const READING_PATIENCE: Duration = Duration::from_secs(10);
 /// How much longer than its requests a reading may take, so that their own words are heard.
 const LEEWAY: Duration = Duration::from_millis(250);
 
@@ -169,17 +167,23 @@ pub async fn read_both(release: &Release<'_>, before: &Before) -> Observation {
 /// One reading of both slots; nothing of it outlasts the deadline.
 pub async fn read_until(release: &Release<'_>, before: &Before, deadline: Instant) -> Observation {
     let azure = release.azure.until(deadline);
-    // Signing in is not limited by that.
     let read = tokio::time::timeout_at(deadline + LEEWAY, read_with(&azure, release, before));
     read.await.unwrap_or_else(|_| Observation::nothing("Azure did not answer in time".to_owned()))
 }
 
 async fn read_with(azure: &ResourceManager, release: &Release<'_>, before: &Before) -> Observation {
+    // Signing in may take its time; whether it did shows at the first request.
+    let _ = azure.credential().token().await;
+    // What was read first is as old as the last answer: a reading that is not quick is made again.
+    let ends = Instant::now() + READING_PATIENCE;
+    let azure = &azure.until(ends);
     let production_name = SlotName::production();
-    // Production is as it was read, however long the other slot is silent: not for long, then.
-    let hurried = azure.until(Instant::now() + STAGING_PATIENCE);
-    let (production, staging) =
-        tokio::join!(read(azure, release, &production_name), read(&hurried, release, &release.staging));
+    let both = async {
+        tokio::join!(read(azure, release, &production_name), read(azure, release, &release.staging))
+    };
+    let Ok((production, staging)) = tokio::time::timeout_at(ends + LEEWAY, both).await else {
+        return Observation::nothing("Azure did not answer in time".to_owned());
+    };
     let (site, production, deploying_here) = match production {
         Ok(found) => found,
         Err(trouble) => return Observation::nothing(trouble),
@@ -211,8 +215,7 @@ async fn read_with(azure: &ResourceManager, release: &Release<'_>, before: &Befo
     }
 }
 
-/// A slot and its build. ARM is waited for; the SCM site only shortly, for where it is
-/// silent ARM's content id tells as well.
+/// A slot and its build. Where its SCM site is silent ARM's content id tells as well.
 async fn read(
     azure: &ResourceManager,
     release: &Release<'_>,
@@ -225,12 +228,7 @@ async fn read(
         Err(error) => return Ok((site, Build::Unreadable(error.to_string()), None)),
     };
     let instance = release.facts.production.instances.first().map(String::as_str);
-    let patience = Instant::now() + SCM_PATIENCE;
-    let hurried = azure.until(patience);
-    let build = facts::read_build(&hurried, &site, &config, instance);
-    let silent = || (Build::Unreadable("the SCM site did not answer in time".to_owned()), None);
-    let build = tokio::time::timeout_at(patience + LEEWAY, build).await;
-    let (build, deploying) = build.unwrap_or_else(|_| silent());
+    let (build, deploying) = facts::read_build(azure, &site, &config, instance).await;
     Ok((site, build, deploying))
 }
 

@@ -21,7 +21,7 @@ use crate::azure::error::AzureError;
 use crate::azure::kudu::Upload;
 use crate::azure::model::{DeploymentRecord, DeploymentStatus};
 use crate::checks::spec::Limits;
-use crate::http::SendError;
+use crate::http::{Refusal, SendError};
 use crate::names::ReleaseId;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -106,12 +106,10 @@ async fn upload<'a>(
                 follow.scm.forget();
             }
             AzureError::Call { source: SendError::Refused(refusal), .. }
-                if refusal.status == 409
-                    && refusal.message.as_deref().unwrap_or_default().contains("in progress")
-                    && Instant::now() + LOCK_PAUSE < follow.deadline =>
+                if is_put_off(refusal) && Instant::now() + LOCK_PAUSE < follow.deadline =>
             {
                 if !waited_for_lock {
-                    journal.warn(format!("waiting for another deployment to end: {refusal}"));
+                    journal.warn(format!("waiting until the package is taken: {refusal}"));
                 }
                 waited_for_lock = true;
                 tokio::time::sleep(LOCK_PAUSE).await;
@@ -121,6 +119,13 @@ async fn upload<'a>(
             _ => return Err(error.into()),
         }
     }
+}
+
+/// Refused for now, and not carried out: another deployment holds the lock (kudu-deploy §5), or
+/// there were too many requests.
+fn is_put_off(refusal: &Refusal) -> bool {
+    let words = refusal.message.as_deref().unwrap_or_default();
+    refusal.status == 429 || refusal.status == 409 && words.contains("in progress")
 }
 
 /// Sends the package once, passing the count of bytes on as it goes.

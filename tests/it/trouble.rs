@@ -73,7 +73,7 @@ fn an_upload_that_meets_a_lock_waits_and_is_sent_once_more() {
     );
     let (finished, report) = release(&service);
     assert_eq!((outcome(&report), service.swaps()), ("released", 1), "{}", finished.stderr);
-    assert!(texts(&report).contains("waiting for another deployment to end"), "{}", finished.stderr);
+    assert!(texts(&report).contains("waiting until the package is taken"), "{}", finished.stderr);
     let deployments = service.slot("production")["deployments"].as_array().map(Vec::len);
     assert_eq!(deployments, Some(1), "what met the lock left nothing");
 }

@@ -104,6 +104,13 @@ fn a_swap_back_that_is_refused_for_a_moment_is_asked_for_again() {
     }
 }
 
+#[test]
+fn an_upload_that_is_one_too_many_is_sent_again() {
+    let finished = release(scenario(3), "2", &[(first("scm staging POST publish", 0), "429 for 5 s")]);
+    assert_eq!(finished.outcome, Outcome::Released, "{}", finished.shown);
+    assert!(finished.shown.contains("waiting until the package is taken"), "{}", finished.shown);
+}
+
 /// Found by seed 9056: production's build came to the slot, and was taken for the one just sent.
 #[test]
 fn a_build_that_a_swap_brings_to_the_slot_in_the_middle_of_a_deployment_is_not_taken_for_ours() {
