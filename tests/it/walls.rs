@@ -93,7 +93,7 @@ fn named(code: &str) -> BTreeSet<String> {
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
-        matches!(name.trim_end_matches(".rs"), "tests" | "testing")
+        matches!(name.trim_end_matches(".rs"), "tests" | "testing" | "simulation")
     })
 }
 
