@@ -22,6 +22,8 @@ use crate::release::machine::Outcome;
 
 /// So many seeds unless SLOTWAY_SEEDS says how many.
 const SEEDS: u64 = 400;
+/// Run in any case: each once drew a schedule that ended in a lie.
+const ONCE_WRONG: [u64; 6] = [832, 1525, 3765, 5530, 7289, 9056];
 /// The time in which others act and a rival begins.
 const BUSY_TIME: Duration = Duration::from_secs(60);
 
@@ -370,7 +372,10 @@ fn seeds() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("SLOTWAY_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("SLOTWAY_SEEDS").unwrap_or(SEEDS)).collect(),
+        None => {
+            let many = number("SLOTWAY_SEEDS").unwrap_or(SEEDS);
+            (0..many).chain(ONCE_WRONG.into_iter().filter(|seed| *seed >= many)).collect()
+        }
     }
 }
 
