@@ -45,7 +45,7 @@ pub fn lines(text: &str) -> Vec<String> {
 
 /// One line of at most so many characters, to be kept and compared: white space becomes one
 /// space, control and hidden characters are gone. Its words stay as they are, commands too:
-/// it passes [`line`] when it is shown.
+/// it passes [`line()`] when it is shown.
 pub fn short(text: &str, longest: usize) -> String {
     let mut out = String::new();
     let (mut count, mut space) = (0, false);
