@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::azure::model::{Containers, Site, SlotSwapStatus};
+use crate::azure::model::{Containers, Site, SlotSwapStatus, WebConfig};
 use crate::azure::{AzureError, ResourceManager, Scm, SitePath};
 use crate::names::{ReleaseId, SlotName};
 use reqwest::Url;
@@ -210,10 +210,10 @@ async fn gather_once(
     let slot = if slots.contains(staging) { Some(slot?) } else { absent_is_none(slot)? };
     let (tier, production, staging) = tokio::try_join!(
         async { Ok(tier(azure, &site).await) },
-        slot_facts(azure, path, &production_name, &site, None),
+        slot_facts(azure, path, &production_name, &site),
         async {
             match &slot {
-                Some(found) => slot_facts(azure, path, staging, found, None).await.map(Some),
+                Some(found) => slot_facts(azure, path, staging, found).await.map(Some),
                 None => Ok(None),
             }
         },
@@ -240,7 +240,7 @@ pub async fn read_slot(
     slot: &SlotName,
 ) -> Result<SlotFacts, AzureError> {
     let site = azure.site(path, slot).await?;
-    slot_facts(azure, path, slot, &site, None).await
+    slot_facts(azure, path, slot, &site).await
 }
 
 /// Reads one slot anew whose instances have been listed before: what it serves and whether
@@ -254,8 +254,9 @@ pub async fn read_known_slot(
     path: &SitePath,
     known: &SlotFacts,
 ) -> Result<SlotFacts, AzureError> {
-    let site = azure.site(path, &known.slot).await?;
-    slot_facts(azure, path, &known.slot, &site, Some(&known.instances)).await
+    let (site, config) =
+        tokio::try_join!(azure.site(path, &known.slot), azure.web_config(path, &known.slot))?;
+    facts_of(azure, &known.slot, &site, config, known.instances.clone()).await
 }
 
 async fn slot_facts(
@@ -263,16 +264,19 @@ async fn slot_facts(
     path: &SitePath,
     slot: &SlotName,
     site: &Site,
-    instances: Option<&[String]>,
 ) -> Result<SlotFacts, AzureError> {
-    let (config, instances) = tokio::join!(azure.web_config(path, slot), async {
-        match instances {
-            Some(known) => known.to_vec(),
-            // Without the right to list instances a single unpinned probe has to do.
-            None => azure.instances(path, slot).await.unwrap_or_default(),
-        }
-    });
-    let config = config?;
+    let (config, instances) = tokio::join!(azure.web_config(path, slot), azure.instances(path, slot));
+    // Without the right to list instances a single unpinned probe has to do.
+    facts_of(azure, slot, site, config?, instances.unwrap_or_default()).await
+}
+
+async fn facts_of(
+    azure: &ResourceManager,
+    slot: &SlotName,
+    site: &Site,
+    config: WebConfig,
+    instances: Vec<String>,
+) -> Result<SlotFacts, AzureError> {
     let Served { build, note, note_unread, since, deploying } =
         read_served(azure, site, &config, instances.first().map(String::as_str)).await;
     let properties = &site.properties;

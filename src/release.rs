@@ -35,10 +35,12 @@ use crate::names::{ReleaseId, SlotName};
 use crate::plan::{Plan, Start};
 use crate::source::Source;
 use journal::{Event, Journal};
-use machine::{Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase};
+use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase};
 use observe::{Before, Observation};
 use reading::{confirm, last_read, last_seen, leave, mark_end};
 
+/// How long the mark of a swap may take before both slots are looked at once more.
+const MARK_HURRY: Duration = Duration::from_secs(3);
 /// How long the watch may wait for answers that are still out; it limits each request itself.
 const WATCH_ANSWERS: Duration = Duration::from_secs(90);
 /// The same for a cancelled run.
@@ -324,11 +326,30 @@ async fn swap(
     journal: &mut Journal<'_>,
 ) -> Step {
     state.mark(WatchPhase::During);
+    let began = tokio::time::Instant::now();
     marks::sending(release, &mut state.note, &state.before, direction, journal).await;
+    // What was looked at before a mark that took its time may have moved meanwhile.
+    if began.elapsed() > MARK_HURRY {
+        match turn::look(release, &state.before, direction).await {
+            Ok(before) => state.before = before,
+            Err(cause) if asked < MOST_TURNS => {
+                journal.warn(format!("waiting for the swap's turn: {cause}"));
+                state.put_off = cause.to_string();
+                return Step::SwapPutOff;
+            }
+            Err(cause) => {
+                journal.fail(cause, vec!["run again".to_owned()]);
+                return Step::SwapEnded(Claim::Refused);
+            }
+        }
+    }
     let limit = release.config.limits.swap;
     journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
     let ending = swap::swap(release, direction, &state.before, limit, journal).await;
-    let again = asked < ending.turns.min(MOST_TURNS);
+    let mut again = asked < ending.turns.min(MOST_TURNS);
+    if again && ending.claim == Claim::Failed {
+        again = verify::is_over(release, state, direction, journal).await;
+    }
     match ending.trouble {
         // It is the cause of nothing yet.
         Some((cause, _)) if again => {

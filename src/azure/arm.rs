@@ -218,8 +218,8 @@ impl ResourceManager {
     /// `POST …/slots/{source}/slotsswap`: everything is prepared on the source, and
     /// the network integration's fate is said explicitly (arm-app-service §6).
     ///
-    /// Sent once. It is its own inverse, so not even a refused token makes it go
-    /// out again.
+    /// Sent once. It is its own inverse, so neither a refused token nor a connection that was not
+    /// made lets it go out again: by then what was looked at before may have moved.
     ///
     /// # Errors
     ///
@@ -234,7 +234,7 @@ impl ResourceManager {
         let doing = format!("swap {source} with {target}");
         let url = self.url(&format!("{}/slotsswap", path.of(source)), SITES_VERSION)?;
         let request = Request::new(Method::POST, url, Body::Json(pair(target)), Repeat::OnlyIfNotSent)
-            .within(Duration::from_secs(120), Duration::from_secs(60));
+            .within(Duration::from_secs(120), Duration::from_millis(1));
         let request = self.authorised(request).await?;
         self.http.send_expecting_success(&request).await.map_err(|source| AzureError::call(doing, source))
     }

@@ -16,7 +16,7 @@ use crate::inputs::{self, Inputs, Needs};
 use crate::names::{ReleaseId, SiteName, SlotName};
 use crate::plan::{self, Decision, Order, Plan, Ships, Unfinished, Verb};
 use crate::release::journal::{Conclusion, Entry, Event, Journal, SlotView};
-use crate::release::machine::{self, Event as Step, Outcome, Phase};
+use crate::release::machine::{self, Direction, Event as Step, Outcome, Phase};
 use crate::release::{self, Deliverable, Package, Release, earlier, marks};
 use crate::report::next::{Next, Place, Subject, next};
 use crate::source::Source;
@@ -263,7 +263,8 @@ async fn forget_what_never_came(
     if let (Verb::Settle, Some(Unfinished::SwapSent { .. }), Some(staging)) =
         (order.verb, left, &facts.staging)
     {
-        marks::withdrawn(azure, Some(staging), &mut staging.note.clone(), journal).await;
+        let mut note = staging.note.clone();
+        marks::withdrawn(azure, Some(staging), &mut note, Direction::Forward, journal).await;
     }
 }
 

@@ -176,6 +176,10 @@ pub(super) fn staging_scm(release: &Release<'_>) -> Result<Scm, AzureError> {
 async fn production_records(release: &Release<'_>) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     let production = &release.facts.production;
+    if matches!(production.build, Build::Unreadable(_)) {
+        // It was waited for once, and may be out of reach for good.
+        return known;
+    }
     if let Ok(other) = facts::scm(release.azure, production.scm_host.as_deref(), None) {
         known.extend(other.deployments().await.unwrap_or_default().into_iter().map(|record| record.id));
     }

@@ -20,6 +20,7 @@ const FRESH: Duration = Duration::from_secs(8);
 /// How long a look that is quick enough is tried for.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How much longer than its requests a look may take, so that their own words are heard.
 const LEEWAY: Duration = Duration::from_secs(1);
 
@@ -64,6 +65,7 @@ async fn look(release: &Release<'_>) -> Result<(SlotFacts, SlotFacts), String> {
     let deadline = Instant::now() + PATIENCE;
     // What could be read before is asked for again while there is time.
     let told = |now: &SlotFacts, before: &SlotFacts| is_recorded(now) || !is_recorded(before);
+    let mut pause = PAUSE;
     loop {
         let production = read(release, &known.production).await;
         let slots = match production {
@@ -78,8 +80,9 @@ async fn look(release: &Release<'_>) -> Result<(SlotFacts, SlotFacts), String> {
             Err(why) if Instant::now() >= deadline => {
                 return Err(format!("the slots could not be read in time before the swap: {why}"));
             }
-            _ => tokio::time::sleep(PAUSE).await,
+            _ => tokio::time::sleep(pause).await,
         }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -193,7 +193,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::Observing(Direction::Forward, _), E::Observed(Serving::New)) => P::CheckingProduction,
         // Only a swap that was refused, or failed, cannot happen any more.
         (P::Observing(Direction::Forward, Claim::Refused | Claim::Failed), E::Observed(Serving::Old)) => {
-            P::Ended(Outcome::Refused)
+            P::Confirming(Outcome::Refused)
         }
         (P::Observing(Direction::Forward, _), E::Observed(Serving::Old)) => P::Ended(Outcome::Stuck),
         (P::Observing(..), E::Observed(Serving::Other | Serving::Unknown) | E::StillMoving) => {
@@ -225,7 +225,7 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, IllegalEvent> {
         (P::CheckingRollback, E::RollbackFailed | E::Cancelled) => P::Ended(Outcome::Stuck),
 
         (P::Confirming(outcome), E::Observed(serving)) if outcome.agrees_with(serving) => P::Ended(outcome),
-        // Nothing was sent that could have changed production, whether or not it can be read.
+        // Nothing that was sent could have changed production, whether or not it can be read once more.
         (P::Confirming(Outcome::Refused), E::Observed(Serving::Unknown) | E::Cancelled) => {
             P::Ended(Outcome::Refused)
         }

@@ -56,16 +56,20 @@ pub(super) async fn sending(
     }
 }
 
-/// Takes the mark of a swap back that did not happen and will not: it failed for certain,
-/// or its time is over.
+/// Takes the mark of a swap back, in whichever direction, that did not happen and will not: it
+/// failed for certain, or its time is over. The note lies in this slot.
 pub async fn withdrawn(
     azure: &ResourceManager,
     slot: Option<&SlotFacts>,
     note: &mut Option<Note>,
+    direction: Direction,
     journal: &mut Journal<'_>,
 ) {
     let Some(note) = note else { return };
-    note.swap = None;
+    match direction {
+        Direction::Forward => note.swap = None,
+        Direction::Back => note.rollback = None,
+    }
     if let Err(reason) = write(azure, slot, note).await {
         journal.warn(format!("{reason}; the next run will wait for a swap that does not come"));
     }

@@ -4,6 +4,7 @@
 //! signals at once: the operation, at the pace it asks for, and the site's own swap
 //! status, read cheaply. Must not judge what production serves.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -29,6 +30,8 @@ const ASKED_AGAIN: Duration = Duration::from_secs(1);
 const SILENT_ANSWERS: u8 = 3;
 /// How often a swap is asked for in all where the token was not accepted: it is renewed then.
 const WITH_ANOTHER_TOKEN: u8 = 2;
+/// The same where it never left this machine.
+const WITH_A_CONNECTION: u8 = 6;
 /// The same for a swap back that was refused for certain: production serves a bad build.
 const BACK_IN_ALL: u8 = 3;
 
@@ -70,7 +73,7 @@ pub async fn swap(
     let ending = match release.azure.swap(release.path, &release.staging, &production).await {
         Ok(answer) => match operation::read(&answer) {
             Reading::Running { location, retry_after } => {
-                let wait = Wait { release, direction, before, deadline: started + limit };
+                let wait = Wait::new(release, direction, before, started + limit);
                 wait.until_the_end(location, retry_after).await
             }
             // 200 at once: done, seen for trivial swaps.
@@ -78,14 +81,14 @@ pub async fn swap(
             Reading::Failed(refusal) => failed(Learnt::Answer, &refusal),
             // Accepted, in words that nobody understands: the site has to tell.
             unclear @ (Reading::Gone | Reading::Unclear(_)) => {
-                let wait = Wait { release, direction, before, deadline: started + limit };
+                let wait = Wait::new(release, direction, before, started + limit);
                 wait.for_the_site(wait.deadline, unclear.words()).await
             }
         },
         Err(AzureError::Call { source: SendError::Unclear(why), doing }) => {
             // It may be under way: its end shows on the site, or does not come.
             let quiet = started + release.config.limits.settle.min(limit);
-            let wait = Wait { release, direction, before, deadline: started + limit };
+            let wait = Wait::new(release, direction, before, started + limit);
             wait.for_the_site(quiet, format!("could not {doing}: {why}")).await
         }
         Err(error) => refused(release, direction, &error),
@@ -104,9 +107,15 @@ struct Wait<'a> {
     direction: Direction,
     before: &'a Before,
     deadline: Instant,
+    /// What kept the last look from telling anything.
+    silence: Mutex<Option<String>>,
 }
 
-impl Wait<'_> {
+impl<'a> Wait<'a> {
+    fn new(release: &'a Release<'a>, direction: Direction, before: &'a Before, deadline: Instant) -> Self {
+        Self { release, direction, before, deadline, silence: Mutex::default() }
+    }
+
     async fn until_the_end(&self, location: Option<Url>, retry_after: Option<Duration>) -> Ending {
         let late = "the swap had not ended when its limit was over; it was not cancelled";
         let Some(location) = location else {
@@ -126,7 +135,10 @@ impl Wait<'_> {
         tokio::select! {
             biased;
             ending = self.watch_site() => ending,
-            () = tokio::time::sleep_until(until) => Ending::unclear(trouble),
+            () = tokio::time::sleep_until(until) => {
+                let why = self.silence.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Ending::unclear(why.map_or(trouble.clone(), |why| format!("{trouble}; last of all: {why}")))
+            }
         }
     }
 
@@ -161,6 +173,7 @@ impl Wait<'_> {
                 }
                 unclear @ (Reading::Gone | Reading::Unclear(_)) => {
                     tracing::debug!(reason = unclear.words(), "an unclear poll");
+                    self.keep(unclear.words());
                     silent += 1;
                     let ended = unclear == Reading::Gone || silent >= SILENT_ANSWERS;
                     if let Some(first) = failure.as_ref().filter(|_| ended) {
@@ -172,6 +185,10 @@ impl Wait<'_> {
         }
     }
 
+    fn keep(&self, why: String) {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
     /// Looks at production until its swap status is newer than before and its content
     /// has changed sides: then the swap has ended.
     async fn watch_site(&self) -> Ending {
@@ -179,8 +196,12 @@ impl Wait<'_> {
         loop {
             tokio::time::sleep(pause).await;
             pause = if pause < LATER_LOOK { pause + FIRST_LOOK } else { LATER_LOOK };
-            let Ok(site) = self.release.azure.glance(self.release.path, &SlotName::production()).await else {
-                continue;
+            let site = match self.release.azure.glance(self.release.path, &SlotName::production()).await {
+                Ok(site) => site,
+                Err(error) => {
+                    self.keep(error.to_string());
+                    continue;
+                }
             };
             let status = site.properties.slot_swap_status;
             // Another slot's swap with production is none of ours (arm-app-service §3).
@@ -208,7 +229,9 @@ fn refused(release: &Release<'_>, direction: Direction, error: &AzureError) -> E
     if status == 401 {
         release.azure.credential().forget();
     }
+    let not_sent = matches!(error, AzureError::Call { source: SendError::NotSent { .. }, .. });
     let turns = match (turns(status, &words), status, direction) {
+        _ if not_sent => WITH_A_CONNECTION,
         (0, 401, _) => WITH_ANOTHER_TOKEN,
         (0, 400..=499, Direction::Back) => BACK_IN_ALL,
         (turns, ..) => turns,

@@ -42,11 +42,7 @@ pub(super) async fn came(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        let looked = match direction {
-            Direction::Forward => last_look::last_look(release, &state.before).await,
-            Direction::Back => look_at_both(release, &state.before).await,
-        };
-        match looked {
+        match look(release, &state.before, direction).await {
             Ok(before) => {
                 state.before = before;
                 return true;
@@ -57,6 +53,18 @@ pub(super) async fn came(
                 return false;
             }
         }
+    }
+}
+
+/// Whether both slots are as they were, before a swap of this direction.
+pub(super) async fn look(
+    release: &Release<'_>,
+    before: &Before,
+    direction: Direction,
+) -> Result<Before, Forbidden> {
+    match direction {
+        Direction::Forward => last_look::last_look(release, before).await,
+        Direction::Back => look_at_both(release, before).await,
     }
 }
 

@@ -55,14 +55,44 @@ pub(super) async fn swapped(
             let cause = "the swap may still happen: nobody can say whether it was carried out";
             journal.fail(cause, vec![LOOK_UNTIL.to_owned()]);
         }
-        // What certainly failed need not be waited for by the next run.
-        (Claim::Refused | Claim::Failed, Serving::Old) => {
-            let staging = release.facts.staging.as_ref();
-            marks::withdrawn(release.azure, staging, &mut state.note, journal).await;
+        (Claim::Refused | Claim::Failed, serving) => {
+            withdraw(release, state, direction, serving, journal).await;
         }
         _ => {}
     }
     Step::Observed(serving)
+}
+
+/// What certainly failed need not be waited for by the next run.
+async fn withdraw(
+    release: &Release<'_>,
+    state: &mut State,
+    direction: Direction,
+    serving: Serving,
+    journal: &mut Journal<'_>,
+) {
+    let slot = match (direction, serving) {
+        (Direction::Forward, Serving::Old) => release.facts.staging.as_ref(),
+        (Direction::Back, Serving::New) => Some(&release.facts.production),
+        _ => return,
+    };
+    marks::withdrawn(release.azure, slot, &mut state.note, direction, journal).await;
+}
+
+/// Whether a swap that is said to have failed, and that Azure would take again, shows no sign of
+/// going on: only then may it be asked for again.
+pub(super) async fn is_over(
+    release: &Release<'_>,
+    state: &State,
+    direction: Direction,
+    journal: &mut Journal<'_>,
+) -> bool {
+    let (wanted, was) = match direction {
+        Direction::Forward => (Serving::New, Serving::Old),
+        Direction::Back => (Serving::Old, Serving::New),
+    };
+    let seen = read_back(release, state, wanted, Claim::Failed, journal).await;
+    !seen.busy && seen.serving == was
 }
 
 /// A swap that claims to have ended well is given time to show. One that claims to have

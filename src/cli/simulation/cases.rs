@@ -83,6 +83,37 @@ fn a_token_that_is_not_accepted_for_a_swap_is_renewed_and_the_swap_asked_for_aga
 }
 
 #[test]
+fn a_swap_that_never_leaves_is_asked_for_again_when_both_slots_are_as_they_were() {
+    for name in ["connection refused", "no such host"] {
+        let finished = release(scenario(3), "2", &[(first(SWAP, 0), name)]);
+        assert_eq!(finished.outcome, Outcome::Released, "{name}: {}", finished.shown);
+        let never = release(scenario(3), "2", &[(all(SWAP, 0), name)]);
+        assert_eq!(never.outcome, Outcome::Refused, "{name}: {}", never.shown);
+    }
+}
+
+/// The way back from a bad build must not be held up by a mark of a swap back that was refused.
+#[test]
+fn after_a_swap_back_that_was_refused_the_next_one_waits_for_nothing() {
+    simulate(async {
+        let simulation = Simulation::start(scenario(3)).await;
+        let client = simulation.client(0);
+        let clean = simulation.client(1);
+        let good = simulation.run(&clean, &Order::release("bad")).await.finished();
+        assert_eq!(good.outcome, Outcome::RolledBack, "{}", good.shown);
+        let log = clean.door.log();
+        let back = log.iter().rfind(|seen| seen.kind == SWAP).expect("it swapped back").number;
+        client.door.plan(all(SWAP, back - 2), named("403"));
+        let stuck = simulation.run(&client, &Order::release("bad")).await.finished();
+        assert_eq!(stuck.outcome, Outcome::Stuck, "{}", stuck.shown);
+        let next = simulation.client(2);
+        let settled = simulation.run(&next, &Order::settle()).await.finished();
+        assert_eq!(settled.outcome, Outcome::RolledBack, "{}", settled.shown);
+        assert!(settled.took < Duration::from_secs(60), "{:?}\n{}", settled.took, settled.shown);
+    });
+}
+
+#[test]
 fn a_swap_back_that_is_refused_for_a_moment_is_asked_for_again() {
     for name in ["400", "401", "tokens end", "403", "404", "409 deployment lock", "429 for 5 s"] {
         let finished = simulate(async {

@@ -151,8 +151,8 @@ fn about_the_outcome(
     if untouched && now != began {
         problems.push(format!("{:?}, and production changed from {began:?} to {now:?}", finished.outcome));
     }
-    if finished.outcome == Outcome::Released && now == began {
-        problems.push(format!("released, and production still serves {began:?}"));
+    if finished.outcome == Outcome::Released && !matches!(served(now), "v2" | "bad") {
+        problems.push(format!("released, and production serves {now:?}"));
     }
     if finished.outcome == Outcome::RolledBack && now.versions != ["1"] {
         problems.push(format!("rolled back, and production serves {now:?}"));

@@ -192,9 +192,12 @@ fn own_swaps<'a>(world: &'a World, ids: &'a [String]) -> impl Iterator<Item = &'
 fn own_switches(simulation: &Simulation, ids: &[String]) -> Vec<Instant> {
     let shared = &simulation.inside.cloud().shared;
     let times: Vec<_> = shared.read(|world| own_swaps(world, ids).filter_map(Operation::switched).collect());
-    // The world's clock and this one have run together since the world began.
-    let since = |time| Duration::try_from(time - *BEGINNING).unwrap_or_default();
-    times.into_iter().map(|time: Timestamp| simulation.began + since(time)).collect()
+    times.into_iter().map(|time| moment(simulation, time)).collect()
+}
+
+/// The world's clock and this one have run together since the world began.
+fn moment(simulation: &Simulation, time: Timestamp) -> Instant {
+    simulation.began + Duration::try_from(time - *BEGINNING).unwrap_or_default()
 }
 
 /// How many swaps of a client were carried out to the switch, by the world's own books.
@@ -228,9 +231,18 @@ fn about_swaps(simulation: &Simulation, client: &Client, finished: &Finished) ->
     let shared = &simulation.inside.cloud().shared;
     // One that failed has changed nothing, and may be asked for again.
     let failed = |operation: &&Operation| matches!(operation.state, OperationState::Failed(_));
-    let begun = shared.read(|world| own_swaps(world, &own).filter(|one| !failed(one)).count());
-    if begun > directions(finished) {
-        problems.push(format!("{begun} swaps began in {} directions", directions(finished)));
+    let begun: Vec<Instant> = shared.read(|world| {
+        let begun = own_swaps(world, &own).filter(|one| !failed(one));
+        begun.map(|operation| moment(simulation, operation.created)).collect()
+    });
+    let back = finished.entries.iter().find_map(|entry| match &entry.event {
+        Event::Moved { phase: Phase::RollingBack(_), .. } => Some(finished.began + entry.elapsed),
+        _ => None,
+    });
+    let forward = begun.iter().filter(|at| back.is_none_or(|back| **at < back)).count();
+    let (both, backward) = (directions(finished), begun.len() - forward);
+    if forward > 1 || backward > 1 || begun.len() > both {
+        problems.push(format!("{forward} swaps began forward and {backward} back, in {both} directions"));
     }
     let proven = finished
         .entries
