@@ -131,6 +131,8 @@ struct State {
     note: Option<Note>,
     watch: Option<WatchHandle>,
     last: Option<Observation>,
+    /// How long a swap that is said to have failed is watched.
+    watch_failed: Duration,
     /// Why a swap was put off, last.
     put_off: String,
     /// Until when it may be asked for again.
@@ -169,6 +171,7 @@ impl State {
             note,
             watch: None,
             last: None,
+            watch_failed: Duration::ZERO,
             put_off: String::new(),
             turn_ends: None,
         }
@@ -346,6 +349,7 @@ async fn swap(
     let limit = release.config.limits.swap;
     journal.add(Event::Waiting { what: "the swap's end".to_owned(), limit });
     let ending = swap::swap(release, direction, &state.before, limit, journal).await;
+    state.watch_failed = ending.watch;
     let mut again = asked < ending.turns.min(MOST_TURNS);
     if again && ending.claim == Claim::Failed {
         again = verify::is_over(release, state, direction, journal).await;

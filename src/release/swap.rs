@@ -24,6 +24,12 @@ const POLL_PAUSE: Duration = Duration::from_secs(15);
 /// Pauses between looks at the site: often while a swap may be short.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOK: Duration = Duration::from_millis(800);
+/// How long a swap that is said to have failed is watched: Azure shows no running operation on a
+/// site (seen-in-recordings 4), and operations were seen to go on behind an answer that ended them
+/// (seen-in-recordings 19).
+const WATCH_FAILED: Duration = Duration::from_secs(120);
+/// The same where the platform says at which step of the warm-up it gave up: it is not going on.
+const WATCH_WARM_UP: Duration = Duration::from_secs(20);
 /// An operation that says that it failed is asked once more after this, and so often
 /// where the second answer says nothing.
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
@@ -47,15 +53,18 @@ pub struct Ending {
     pub turns: u8,
     /// Why it failed or is unclear, and what to do.
     pub trouble: Option<(String, Vec<String>)>,
+    /// How long a sign of it is watched for, though it is said to have failed.
+    pub watch: Duration,
 }
 
 impl Ending {
     fn unclear(reason: String) -> Self {
-        Self { claim: Claim::Unclear, learnt: Learnt::Answer, turns: 0, trouble: Some((reason, Vec::new())) }
+        let trouble = Some((reason, Vec::new()));
+        Self { claim: Claim::Unclear, learnt: Learnt::Answer, turns: 0, trouble, watch: WATCH_FAILED }
     }
 
     fn finished(learnt: Learnt) -> Self {
-        Self { claim: Claim::Finished, learnt, turns: 0, trouble: None }
+        Self { claim: Claim::Finished, learnt, turns: 0, trouble: None, watch: WATCH_FAILED }
     }
 }
 
@@ -237,15 +246,18 @@ fn refused(release: &Release<'_>, direction: Direction, error: &AzureError) -> E
         (turns, ..) => turns,
     };
     let trouble = Some((words, help_for(error)));
-    Ending { claim: Claim::Refused, learnt: Learnt::Answer, turns, trouble }
+    Ending { claim: Claim::Refused, learnt: Learnt::Answer, turns, trouble, watch: WATCH_FAILED }
 }
 
 fn failed(learnt: Learnt, refusal: &crate::http::Refusal) -> Ending {
+    let words = refusal.to_string().to_ascii_lowercase();
+    let warm_up_failed = WARM_UP.iter().any(|(failed, _)| words.contains(failed));
     Ending {
         claim: Claim::Failed,
         learnt,
         turns: turns(refusal.status, &refusal.to_string()),
         trouble: Some((format!("the swap failed: {refusal}"), swap_help(&refusal.to_string()))),
+        watch: if warm_up_failed { WATCH_WARM_UP } else { WATCH_FAILED },
     }
 }
 
@@ -265,22 +277,26 @@ fn turns(status: u16, text: &str) -> u8 {
     if is_put_off { MOST_TURNS } else { 0 }
 }
 
+/// The platform's words for a warm-up that failed, and the remedies (arm-app-service §9).
+const WARM_UP: [(&str, &str); 3] = [
+    (
+        "did not respond to http ping",
+        "the slot did not answer the platform's warm-up over plain HTTP: look at WEBSITE_SWAP_WARMUP_PING_PATH, HTTPS-only redirects and the container log",
+    ),
+    (
+        "worker process",
+        "the app crashed at its start with production's slot settings: look at the container log",
+    ),
+    (
+        "warmup requests",
+        "the app starts too slowly: raise WEBSITES_CONTAINER_START_TIME_LIMIT or make it start faster",
+    ),
+];
+
 /// Known refusals of a swap and their remedies (arm-app-service §9).
 fn swap_help(text: &str) -> Vec<String> {
     let text = text.to_ascii_lowercase();
     let help = [
-        (
-            "did not respond to http ping",
-            "the slot did not answer the platform's warm-up over plain HTTP: look at WEBSITE_SWAP_WARMUP_PING_PATH, HTTPS-only redirects and the container log",
-        ),
-        (
-            "worker process",
-            "the app crashed at its start with production's slot settings: look at the container log",
-        ),
-        (
-            "warmup requests",
-            "the app starts too slowly: raise WEBSITES_CONTAINER_START_TIME_LIMIT or make it start faster",
-        ),
         ("allocation of vm instances", "the plan was scaled during the swap: run again"),
         (
             "another operation is in progress",
@@ -290,5 +306,10 @@ fn swap_help(text: &str) -> Vec<String> {
         ("site authentication enabled", "swap with preview cannot be used with App Service authentication"),
         ("exclusive lock", "another change of the site or its plan is under way: run again"),
     ];
-    help.iter().filter(|(words, _)| text.contains(words)).map(|(_, help)| (*help).to_owned()).collect()
+    WARM_UP
+        .iter()
+        .chain(&help)
+        .filter(|(words, _)| text.contains(words))
+        .map(|(_, help)| (*help).to_owned())
+        .collect()
 }

@@ -16,10 +16,6 @@ use crate::checks::watch::WatchPhase;
 const READ_BACK: Duration = Duration::from_secs(120);
 /// The same for a swap that was refused, or whose fate is unclear: it has been waited for.
 const REFUSED_READ_BACK: Duration = Duration::from_secs(30);
-/// How long the slots of a swap that is said to have failed are read at most: Azure shows no
-/// running operation on a site (seen-in-recordings 4), and operations were seen to go on behind
-/// an answer that ended them (seen-in-recordings 19).
-const FAILED_READ_BACK: Duration = Duration::from_secs(120);
 const LOOK_AT_BOTH: &str = "look at both slots: slotway status";
 const LOOK_UNTIL: &str = "look at both slots until one of them tells: slotway status";
 
@@ -107,7 +103,7 @@ async fn read_back(
     let settle = release.config.limits.settle;
     let (until, limit) = match claim {
         Claim::Finished => (Until::Serves(wanted), READ_BACK),
-        Claim::Failed => (Until::Serves(wanted), FAILED_READ_BACK.min(settle)),
+        Claim::Failed => (Until::Serves(wanted), state.watch_failed.min(settle)),
         Claim::Refused | Claim::Unclear => (Until::Told, REFUSED_READ_BACK),
     };
     if claim == Claim::Failed {
