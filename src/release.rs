@@ -37,7 +37,7 @@ use crate::source::Source;
 use journal::{Event, Journal};
 use machine::{Claim, Direction, Event as Step, IllegalEvent, MOST_TURNS, Outcome, Phase};
 use observe::{Before, Observation};
-use reading::{confirm, last_read, last_seen, leave, mark_end};
+use reading::{confirm, last_read, last_seen, leave, mark_end, warn_of_silence};
 
 /// How long the mark of a swap may take before both slots are looked at once more.
 const MARK_HURRY: Duration = Duration::from_secs(3);
@@ -213,6 +213,7 @@ pub async fn run(release: &Release<'_>, journal: &mut Journal<'_>) -> Result<Out
             journal.add(Event::Watched(Box::new(report)));
         }
     }
+    warn_of_silence(&state, journal);
     let (production, staging) = last_seen(release, &state);
     journal.add(Event::Ended { outcome, production, staging });
     Ok(outcome)

@@ -18,7 +18,7 @@ const LAST_MARK: Duration = Duration::from_millis(500);
 /// How long Azure is read before an outcome is said, until it says what production serves.
 const CONFIRMING: Duration = Duration::from_secs(30);
 
-/// Said of an outcome that rests on the content id alone.
+/// Said where the build that is named at the end is told by the content id alone.
 pub const BY_CONTENT_ALONE: &str = "production's deployment record could not be read: which build it serves is told by Azure's content id alone, which does not show whether somebody has deployed to it since";
 
 /// Said of an outcome that the next run does not find in the release's record.
@@ -36,7 +36,7 @@ pub(super) async fn confirm(
     let was_recorded = !matches!(state.before.old, Build::Unreadable(_));
     let until = if was_recorded { Until::Recorded } else { Until::Told };
     let observation = observe::observe(release, &state.before, until, CONFIRMING).await;
-    let (is_recorded, deploying) = (observation.is_recorded(), observation.deploying_here.clone());
+    let deploying = observation.deploying_here.clone();
     let serving = note(state, observation, journal);
     if let Some(id) = deploying.filter(|_| matches!(outcome, Outcome::Released | Outcome::RolledBack)) {
         journal.fail(
@@ -44,9 +44,6 @@ pub(super) async fn confirm(
             vec!["let one pipeline at a time deploy to this slot".to_owned()],
         );
         return Step::Observed(Serving::Other);
-    }
-    if serving == wanted && !is_recorded {
-        journal.warn(BY_CONTENT_ALONE);
     }
     let refused_unread = outcome == Outcome::Refused && serving == Serving::Unknown;
     if serving != wanted && !refused_unread {
@@ -125,6 +122,15 @@ fn production_words(state: &State, observation: &Observation) -> String {
         (Build::Unreadable(_), Serving::New) => state.before.new.to_string(),
         (Build::Unreadable(_), Serving::Old) => state.before.old.to_string(),
         (build, _) => build.to_string(),
+    }
+}
+
+/// Says it where the build that will be named is told by the content id alone.
+pub(super) fn warn_of_silence(state: &State, journal: &mut Journal<'_>) {
+    let by_content =
+        |seen: &Observation| !seen.is_recorded() && matches!(seen.serving, Serving::New | Serving::Old);
+    if state.last.as_ref().is_some_and(by_content) {
+        journal.warn(BY_CONTENT_ALONE);
     }
 }
 
